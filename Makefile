@@ -1,0 +1,41 @@
+# `make run` and `make test` do all the set-up that they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test lint clean
+
+help:  ## list these commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 12
+
+install: $(VENV)/installed  ## make the virtual environment .venv
+
+run: $(VENV)/installed  ## start everything, classify a first picture, serve until Ctrl-C
+	@$(BIN)/python run_all.py
+
+test: $(VENV)/installed-dev  ## run all tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed-dev  ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:  ## remove the virtual environment and all caches
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: make PYTHON=python3.11"; exit 1; }
+	@echo "Making the virtual environment $(VENV)"
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: requirements.txt | $(VENV)/bin/python
+	@echo "Installing requirements.txt (about 600 MB; some minutes the first time)"
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/installed-dev: requirements-dev.txt $(VENV)/installed | $(VENV)/bin/python
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
