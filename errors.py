@@ -1,0 +1,59 @@
+"""What can go wrong with a request: each error knows its HTTP status, one handler in the web server renders them."""
+
+
+class ServiceError(Exception):
+    """An error with a message meant for the client.
+
+    Args:
+        detail: what was wrong and what to do about it, in one sentence or two.
+        retry_after_s: when a new attempt may succeed, in seconds; None where a repetition is of no use.
+    """
+
+    status = 500
+    title = "Internal error"
+
+    def __init__(self, detail: str, retry_after_s: int | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.retry_after_s = retry_after_s
+
+
+class BadImage(ServiceError):
+    """There is no picture in the request, or it cannot be read."""
+
+    status = 400
+    title = "Not a picture"
+
+
+class ImageTooLarge(ServiceError):
+    """The picture has too many bytes or pixels."""
+
+    status = 413
+    title = "Picture too large"
+
+
+class UnsupportedFormat(ServiceError):
+    """The picture, or the request, is in a format that the service does not take."""
+
+    status = 415
+    title = "Unsupported format"
+
+
+class JobFailed(ServiceError):
+    """The workers could not classify the picture."""
+
+    title = "Classification failed"
+
+
+class QueueUnavailable(ServiceError):
+    """The job cannot be taken on now: Redis is away, the queue is full, or no worker is alive."""
+
+    status = 503
+    title = "Service unavailable"
+
+
+class DeadlineExceeded(ServiceError):
+    """No worker answered in time."""
+
+    status = 504
+    title = "Deadline exceeded"

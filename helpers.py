@@ -1,0 +1,102 @@
+"""Pure functions on pictures: an upload's bytes to the pixels that the network takes, and pixels to text and back."""
+
+import binascii
+import io
+
+import pybase64
+from PIL import Image, UnidentifiedImageError, features
+
+from errors import BadImage, ImageTooLarge, UnsupportedFormat
+
+_FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"]
+_MODES = {1: "L", 3: "RGB"}
+
+
+def image_formats() -> list[str]:
+    """Return the formats that the service takes, by Pillow's names; AVIF depends on how Pillow was built."""
+    return [*_FORMATS, "AVIF"] if features.check("avif") else _FORMATS
+
+
+def image_to_pixels(upload: bytes, width: int, height: int, channels: int, max_pixels: int) -> bytes:
+    """Decode a picture and resize it, exactly as the reference answers of ResNet50 were made.
+
+    That is: the first frame, any EXIF orientation ignored, Pillow's default filter, the aspect ratio not kept.
+
+    Args:
+        upload: the file's content.
+        width: of the picture that the network takes, in pixels.
+        height: of that picture.
+        channels: 3 for RGB, 1 for gray.
+        max_pixels: the largest picture that is decoded, as width x height of its first frame.
+
+    Returns:
+        height x width x channels bytes in C order.
+
+    Raises:
+        BadImage: this is no picture, or a damaged one.
+        ImageTooLarge: it has more than `max_pixels`.
+        UnsupportedFormat: it is a picture in a format that the service does not take.
+    """
+    image = _open(upload)
+    if image.width * image.height > max_pixels:
+        raise ImageTooLarge(f"The picture has {image.width} x {image.height} pixels; at most {max_pixels} are taken.")
+    try:
+        image.load()
+        return _to_mode(image, _MODES[channels]).resize((width, height)).tobytes()
+    except Exception as error:  # Pillow's decoders raise almost anything on damaged data
+        raise BadImage(f"The {image.format} picture is damaged or incomplete: {error}") from error
+
+
+def _open(upload: bytes) -> Image.Image:
+    """Read the header only."""
+    if not upload:
+        raise BadImage("The picture is empty.")
+    try:
+        return Image.open(io.BytesIO(upload), formats=image_formats())
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageTooLarge(str(error)) from error
+    except UnidentifiedImageError as error:
+        taken = ", ".join(image_formats())
+        if other := _other_format(upload):
+            raise UnsupportedFormat(f"{other} pictures are not taken; send one of {taken}.") from error
+        raise BadImage(f"This is not a picture that can be read; send one of {taken}.") from error
+    except Exception as error:  # and so do the readers of its headers
+        raise BadImage(f"The picture's header is damaged: {error}") from error
+
+
+def _other_format(upload: bytes) -> str | None:
+    """Name a format that Pillow knows by its first bytes, without decoding anything."""
+    Image.init()
+    for name, (_factory, accepts) in Image.OPEN.items():
+        if name not in image_formats() and accepts and accepts(upload[:16]) is True:
+            return name
+    return None
+
+
+def _to_mode(image: Image.Image, mode: str) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        # Pillow's own conversion would clip at 255 instead of scaling 16 bits to 8.
+        image = image.point(lambda value: value * (1 / 256)).convert("L")
+    elif image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")
+    return image if image.mode == mode else image.convert(mode)
+
+
+def encode_pixels(pixels: bytes) -> str:
+    """Return pixels as base64, fit for JSON: 4 characters for 3 bytes."""
+    return pybase64.b64encode_as_string(pixels)
+
+
+def decode_pixels(text: str, size: int) -> bytes:
+    """Return the pixels that `encode_pixels` made into text.
+
+    Raises:
+        ValueError: the text is not base64, or not of `size` bytes.
+    """
+    try:
+        pixels = pybase64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ValueError(f"not base64: {error}") from error
+    if len(pixels) != size:
+        raise ValueError(f"{len(pixels)} bytes of pixels instead of {size}")
+    return pixels

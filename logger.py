@@ -1,0 +1,78 @@
+"""One log format for every process: a line is an event, and `grep ID` tells a request's whole way.
+
+    2026-01-31T12:00:00.123Z myhost-web run_web_server.py request_answered id=4f0c... status=200
+
+The libraries' own records go the same way, with the action `library`.
+"""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+_LOGGER = logging.getLogger("service")
+
+
+def log(action: str, *, level: Literal["debug", "info", "warning", "error"] = "info", **fields: object) -> None:
+    """Log one event.
+
+    Args:
+        action: what happened, as a short name such as `job_claimed`.
+        level: how grave it is.
+        fields: what to know about it; `id` is the request's, `exc_info=True` adds the traceback of the exception
+            that is being handled.
+    """
+    exc_info = bool(fields.pop("exc_info", False))
+    _LOGGER.log(logging.getLevelNamesMapping()[level.upper()], action, extra={"fields": fields}, exc_info=exc_info)
+
+
+def configure_logging(server_name: str, log_format: Literal["text", "json"], log_level: str) -> None:
+    """Send the records of this process, the libraries' too, to standard error in one format."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter(server_name, Path(sys.argv[0]).name, as_json=log_format == "json"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.captureWarnings(True)
+    _LOGGER.setLevel(log_level.upper())
+
+
+class _Formatter(logging.Formatter):
+    def __init__(self, server_name: str, script: str, as_json: bool) -> None:
+        super().__init__()
+        self.server_name = server_name
+        self.script = script
+        self.as_json = as_json
+
+    def format(self, record: logging.LogRecord) -> str:
+        timestamp = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        timestamp = timestamp.replace("+00:00", "Z")
+        action, fields = self._event(record)
+        if self.as_json:
+            head = {"timestamp": timestamp, "server": self.server_name, "script": self.script, "action": action}
+            return json.dumps(head | fields, default=str)
+        words = [timestamp, self.server_name, self.script, action]
+        return " ".join([*words, *(f"{key}={_quote(value)}" for key, value in fields.items())])
+
+    def _event(self, record: logging.LogRecord) -> tuple[str, dict[str, Any]]:
+        fields: dict[str, Any] = {}
+        if record.levelno != logging.INFO:
+            fields["level"] = record.levelname.lower()
+        if record.name == _LOGGER.name:
+            action = record.getMessage()
+            fields |= getattr(record, "fields", {})
+        else:
+            action = "library"
+            fields |= {"logger": record.name, "message": record.getMessage()}
+        if record.exc_info:
+            fields["traceback"] = self.formatException(record.exc_info)
+        return action, fields
+
+
+def _quote(value: object) -> str:
+    """Keep an event on one line and a value in one word, whatever a client put into it."""
+    if isinstance(value, float):
+        value = f"{value:.6g}"
+    text = str(value)
+    plain = text and text.isprintable() and text.isascii() and not set(text) & set(" \"'=\\")
+    return text if plain else json.dumps(text)

@@ -1,0 +1,86 @@
+"""All settings, typed, from the environment and the file `.env`; the README explains each one."""
+
+import socket
+import sys
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_DIR = Path(__file__).resolve().parent
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Settings(BaseSettings):
+    """Every setting with its default; its name in upper case is the environment variable."""
+
+    model_config = SettingsConfigDict(env_file=PROJECT_DIR / ".env", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    # A secret, since the URL may hold a password.
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    key_prefix: str = ""
+    image_queue: str = "image_queue"
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 5000
+    web_processes: Count = 2
+    web_threads: Count = 256
+
+    model: str = "auto"
+    preprocess: Literal["caffe", "tf", "torch", "none"] | None = None
+    labels: Path | None = None
+    engine: Literal["auto", "tensorflow", "openvino"] = "auto"
+    model_cache_dir: Path = Path("~/.cache/picture-classifier")
+    download_timeout_s: Seconds = 300
+
+    image_width: Count = 224
+    image_height: Count = 224
+    image_chans: Literal[1, 3] = 3
+
+    batch_size: Literal["auto"] | Count = "auto"
+    batch_wait_ms: Annotated[float, Field(ge=0, le=60_000)] = 0
+
+    request_timeout_s: Seconds = 30
+    poll_interval_s: Seconds = 1
+    result_ttl_s: Count = 60
+    heartbeat_ttl_s: Seconds = 3
+    worker_grace_s: Seconds = 10
+    stall_timeout_s: Seconds = 30
+    max_attempts: Count = 3
+    queue_capacity: Count = 512
+
+    max_upload_bytes: Count = 10 * 1024 * 1024
+    max_image_pixels: Count = 50_000_000
+
+    server_name: str = ""
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @model_validator(mode="after")
+    def check_redis_url(self) -> Self:
+        """Refuse an address that no Redis client understands."""
+        if not self.redis_url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("REDIS_URL: must begin with redis://, rediss:// (TLS) or unix://")
+        return self
+
+    @property
+    def image_bytes(self) -> int:
+        """The size of one picture as the network takes it, in bytes."""
+        return self.image_width * self.image_height * self.image_chans
+
+    def name_of(self, role: str) -> str:
+        """Return SERVER_NAME, or by default this host's name and the role, which is `web` or `worker`."""
+        return self.server_name or f"{socket.gethostname()}-{role}"
+
+
+def load_settings() -> Settings:
+    """Read the settings; a wrong value ends the program with one line that names it (and never shows it)."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = str(first["loc"][0]).upper() + ": " if first["loc"] else ""
+        sys.exit(f"wrong setting: {name}{first['msg'].removeprefix('Value error, ')}")
