@@ -1,0 +1,175 @@
+"""What web servers and workers agree on: the keys in Redis, the messages in them, the connection and the clock."""
+
+import time
+from dataclasses import dataclass
+from typing import Any, Self
+
+import orjson
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from helpers import decode_pixels, encode_pixels
+from settings import Settings
+
+CONNECT_TIMEOUT_S = 2
+SOCKET_TIMEOUT_S = 5
+
+
+class Keys:
+    """All keys and channels, in the namespace that KEY_PREFIX gives."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._prefix = settings.key_prefix
+        self.queue = self._prefix + settings.image_queue
+        self.workers = self._prefix + "workers"
+
+    def claim(self, job_id: str) -> str:
+        """The key that names the worker which has taken the job."""
+        return f"{self._prefix}claim:{job_id}"
+
+    def result(self, job_id: str) -> str:
+        """The key of the job's answer, and the channel on which it is published."""
+        return f"{self._prefix}result:{job_id}"
+
+    def worker(self, name: str) -> str:
+        """The key that exists as long as the worker's heart beats."""
+        return f"{self._prefix}worker:{name}"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to classify.
+
+    Attributes:
+        image: height x width x channels uint8 pixels in C order.
+        deadline: when nobody waits for the answer any more, in seconds of Redis's own clock.
+        attempt: 1 for the first worker that gets it.
+    """
+
+    id: str
+    image: bytes
+    deadline: float
+    attempt: int = 1
+
+    def to_json(self) -> bytes:
+        """Return the job as it stands in the queue, its pixels as base64."""
+        image = encode_pixels(self.image)
+        return orjson.dumps({"id": self.id, "image": image, "deadline": self.deadline, "attempt": self.attempt})
+
+    @classmethod
+    def from_fields(cls, fields: dict[str, Any], image_bytes: int) -> Self:
+        """Build a job from what stood in the queue.
+
+        Raises:
+            ValueError: a field is missing, or not what it should be.
+        """
+        try:
+            image = decode_pixels(fields["image"], image_bytes)
+            return cls(str(fields["id"]), image, float(fields["deadline"]), int(fields["attempt"]))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"a field is missing or of the wrong type: {error}") from error
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A class and how likely it is, from 0 to 1."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a worker says about a job: the likeliest classes first, or an error.
+
+    Attributes:
+        inference_s: how long the network took for the whole batch, in seconds.
+        batch_size: how many pictures were in it.
+    """
+
+    id: str
+    worker: str
+    model: str
+    predictions: tuple[Prediction, ...] = ()
+    error: str | None = None
+    inference_s: float = 0.0
+    batch_size: int = 0
+
+    def to_json(self) -> bytes:
+        """Return the answer as it is stored and published."""
+        return orjson.dumps(self)
+
+    @classmethod
+    def from_json(cls, text: bytes | str) -> Self:
+        """Read what `to_json` has written."""
+        fields = orjson.loads(text)
+        predictions = tuple(Prediction(**prediction) for prediction in fields.pop("predictions"))
+        return cls(predictions=predictions, **fields)
+
+
+@dataclass(frozen=True)
+class WorkerInfo:
+    """What a living worker says about itself with every heartbeat."""
+
+    name: str
+    model: str
+    engine: str
+    batch_size: int
+    host: str
+    pid: int
+    images_done: int = 0
+
+    def to_json(self) -> bytes:
+        """Return the heartbeat as it is stored."""
+        return orjson.dumps(self)
+
+    @classmethod
+    def from_json(cls, text: bytes | str) -> Self:
+        """Read what `to_json` has written."""
+        return cls(**orjson.loads(text))
+
+
+def connect(settings: Settings, blocking_s: float = 0) -> redis.Redis:
+    """Return a client; the connections are made when they are first used.
+
+    Nothing is retried behind our back: a repeated BLPOP would lose the job that the first one took off the list, a
+    repeated push would queue a job twice.
+
+    Args:
+        settings: where Redis is.
+        blocking_s: how long a command may block in Redis by intention, in seconds; the socket waits longer than that.
+    """
+    return redis.Redis.from_url(
+        settings.redis_url.get_secret_value(),
+        protocol=2,
+        driver_info=None,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_timeout=SOCKET_TIMEOUT_S + blocking_s,
+        socket_keepalive=True,
+        retry=Retry(NoBackoff(), 0),
+        retry_on_error=[],
+    )
+
+
+class RedisClock:
+    """Redis's time, read from this host's steady clock, so that machines whose clocks differ agree on deadlines."""
+
+    REFRESH_S = 60
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._redis = client
+        self._offset_s = 0.0
+        self._refresh_at = 0.0
+
+    def now(self) -> float:
+        """Return Redis's time in seconds, right to within a round trip.
+
+        Raises:
+            redis.RedisError: Redis is away (it is asked once a minute).
+        """
+        if time.monotonic() >= self._refresh_at:
+            seconds, microseconds = self._redis.time()
+            self._offset_s = seconds + microseconds / 1e6 - time.monotonic()
+            self._refresh_at = time.monotonic() + self.REFRESH_S
+        return time.monotonic() + self._offset_s

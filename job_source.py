@@ -1,0 +1,156 @@
+"""The worker's side of the queue: take a batch of jobs, publish the answers, show that the worker lives."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Self, cast
+
+import orjson
+import redis
+
+from job_protocol import Answer, Job, Keys, RedisClock, WorkerInfo, connect
+from logger import log
+from settings import Settings
+
+# How long one BLPOP blocks, and so how long a worker may take to notice that it should stop.
+POP_TIMEOUT_S = 1
+HEARTBEAT_INTERVAL_S = 1
+# The set of workers disappears when none has been alive for so long.
+WORKERS_TTL_S = 60
+
+
+class JobSource:
+    """Takes jobs off the queue and puts answers back; for one thread."""
+
+    def __init__(self, settings: Settings, worker: str, model: str) -> None:
+        self._settings = settings
+        self._keys = Keys(settings)
+        self._redis = connect(settings, blocking_s=POP_TIMEOUT_S)
+        self._clock = RedisClock(self._redis)
+        self._worker = worker
+        self._model = model
+
+    def take(self, size: int) -> list[Job]:
+        """Wait up to POP_TIMEOUT_S for a job and take up to `size`: claimed, not expired, oldest first.
+
+        Raises:
+            redis.RedisError: Redis is away.
+        """
+        popped = self._redis.blpop([self._keys.queue], timeout=POP_TIMEOUT_S)
+        if popped is None:
+            return []
+        values = [popped[1], *self._fill(size - 1)]
+        jobs = [job for value in values if (job := self._parse(value))]
+        fresh = [job for job in jobs if self._in_time(job)]
+        self._claim(fresh)
+        return fresh
+
+    def _fill(self, size: int) -> list[bytes | str]:
+        """Take what else is waiting, and for BATCH_WAIT_MS what comes."""
+        if size < 1:
+            return []
+        values = cast(list[bytes | str], self._redis.lpop(self._keys.queue, size) or [])
+        end = time.monotonic() + self._settings.batch_wait_ms / 1000
+        while len(values) < size and (remaining := end - time.monotonic()) > 0:
+            # BLPOP takes a time-out of 0 as "forever", and Redis rounds to milliseconds.
+            popped = self._redis.blpop([self._keys.queue], timeout=max(remaining, 0.001))
+            if popped:
+                values.append(popped[1])
+        return values
+
+    def _parse(self, value: bytes | str) -> Job | None:
+        """Read a job; a malformed one is answered if it says for whom, else dropped."""
+        job_id = None
+        try:
+            fields = orjson.loads(value)
+            job_id = fields.get("id")
+            return Job.from_fields(fields, self._settings.image_bytes)
+        except (ValueError, AttributeError) as error:
+            log("job_malformed", level="error", id=job_id, bytes=len(value), error=error)
+            if isinstance(job_id, str):
+                self.publish([Answer(job_id, self._worker, self._model, error=f"The job was malformed: {error}.")])
+            return None
+
+    def _in_time(self, job: Job) -> bool:
+        if self._clock.now() < job.deadline:
+            return True
+        log("job_expired", level="warning", id=job.id)
+        return False
+
+    def _claim(self, jobs: Sequence[Job]) -> None:
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for job in jobs:
+                pipeline.set(self._keys.claim(job.id), self._worker, pxat=int(job.deadline * 1000))
+            pipeline.execute()
+        for job in jobs:
+            log("job_claimed", id=job.id, attempt=job.attempt)
+
+    def publish(self, answers: Sequence[Answer]) -> None:
+        """Store each answer, publish it and lift its claim, all in one transaction.
+
+        Raises:
+            redis.RedisError: Redis is away.
+        """
+        with self._redis.pipeline(transaction=True) as pipeline:
+            for answer in answers:
+                text = answer.to_json()
+                pipeline.set(self._keys.result(answer.id), text, ex=self._settings.result_ttl_s)
+                pipeline.publish(self._keys.result(answer.id), text)
+                pipeline.delete(self._keys.claim(answer.id))
+            pipeline.execute()
+
+
+class Heartbeat:
+    """A thread that shows the worker alive, as long as its loop makes progress; to be used with `with`."""
+
+    def __init__(self, settings: Settings, info: WorkerInfo) -> None:
+        self._settings = settings
+        self._keys = Keys(settings)
+        self._redis = connect(settings)
+        self._clock = RedisClock(self._redis)
+        self._info = info
+        self._progress_at = time.monotonic()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stopped.set()
+        self._thread.join()
+        self._quietly(lambda: self._redis.delete(self._keys.worker(self._info.name)))
+
+    def progress(self, images: int = 0) -> None:
+        """Tell that the worker's loop has gone round, with so many pictures done."""
+        self._progress_at = time.monotonic()
+        self._info = replace(self._info, images_done=self._info.images_done + images)
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            if time.monotonic() - self._progress_at < self._settings.stall_timeout_s:
+                self._quietly(self._beat)
+            else:
+                log("worker_stalled", level="error", timeout_s=self._settings.stall_timeout_s)
+            self._stopped.wait(HEARTBEAT_INTERVAL_S)
+
+    def _beat(self) -> None:
+        info = self._info
+        now = self._clock.now()
+        with self._redis.pipeline(transaction=True) as pipeline:
+            pipeline.set(self._keys.worker(info.name), info.to_json(), px=int(self._settings.heartbeat_ttl_s * 1000))
+            pipeline.zadd(self._keys.workers, {info.name: now})
+            pipeline.zremrangebyscore(self._keys.workers, "-inf", now - WORKERS_TTL_S)
+            pipeline.expire(self._keys.workers, WORKERS_TTL_S)
+            pipeline.execute()
+
+    def _quietly(self, call: Callable[[], object]) -> None:
+        try:
+            call()
+        except redis.RedisError as error:
+            log("heartbeat_failed", level="warning", error=error)
