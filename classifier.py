@@ -1,0 +1,205 @@
+"""The network at work: load it into an engine, warm it up, predict a batch, name the top classes."""
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from job_protocol import Prediction
+from logger import log
+from networks import ModelError, Network, build_graph, find_network, fingerprint
+from settings import Settings
+
+TOP_CLASSES = 5
+LARGEST_BATCH = 32
+WARM_UP_RUNS = 3
+# The smallest batch within this share of the best throughput is taken: a larger one only adds latency.
+GOOD_ENOUGH = 0.95
+
+Pixels = npt.NDArray[np.uint8]
+Probabilities = npt.NDArray[np.float32]
+Engine = Callable[[Pixels], Probabilities]
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A network that is loaded and warm.
+
+    Attributes:
+        model: its name.
+        engine: what computes it, `tensorflow` or `openvino`.
+        batch_size: the most pictures that `predict` should be given at once.
+    """
+
+    model: str
+    engine: str
+    batch_size: int
+    _run: Engine
+    _names: Sequence[str]
+    _shape: tuple[int, int, int]
+
+    def predict(self, images: Sequence[bytes]) -> list[tuple[Prediction, ...]]:
+        """Classify a batch.
+
+        Args:
+            images: each height x width x channels uint8 pixels in C order.
+
+        Returns:
+            for each picture its likeliest classes, the likeliest first.
+        """
+        pixels = np.frombuffer(b"".join(images), np.uint8).reshape(len(images), *self._shape)
+        return [self._top(probabilities) for probabilities in self._run(pixels)]
+
+    def _top(self, probabilities: Probabilities) -> tuple[Prediction, ...]:
+        best = np.argsort(probabilities)[::-1][:TOP_CLASSES]
+        return tuple(Prediction(self._names[index], float(probabilities[index])) for index in best)
+
+
+def load_classifier(settings: Settings) -> Classifier:
+    """Load what MODEL and ENGINE name and warm it up.
+
+    Raises:
+        ModelError: the network cannot be had, or does not fit the settings.
+    """
+    network = find_network(settings)
+    engine = _choose_engine(settings.engine)
+    log("model_loading", model=network.name, engine=engine)
+    started = time.monotonic()
+    load = _load_tensorflow if engine == "tensorflow" else _load_openvino
+    run = load(network, settings)
+    shape = (settings.image_height, settings.image_width, settings.image_chans)
+    classes = run(np.zeros((1, *shape), np.uint8)).shape[1]
+    names = _class_names(network, classes)
+    size = _warm_up(run, shape, settings.batch_size)
+    log("model_ready", model=network.name, engine=engine, batch_size=size, seconds=time.monotonic() - started)
+    return Classifier(network.name, engine, size, run, names, shape)
+
+
+def _class_names(network: Network, classes: int) -> list[str]:
+    names = network.names() if network.names else [f"class_{index}" for index in range(classes)]
+    if len(names) != classes:
+        raise ModelError(f"the network has {classes} classes, but there are {len(names)} labels")
+    return names
+
+
+def _choose_engine(wanted: str) -> str:
+    if wanted != "auto":
+        return wanted
+    return "tensorflow" if _has_gpu() else "openvino"
+
+
+def _has_gpu() -> bool:
+    """Ask TensorFlow, but only where a driver's device file says that it is worth the seconds of its import."""
+    devices = [*Path("/dev").glob("nvidia[0-9]*"), Path("/dev/kfd"), Path("/dev/dxg")]
+    if not any(device.exists() for device in devices):
+        return False
+    return bool(_tensorflow().config.list_physical_devices("GPU"))
+
+
+def _tensorflow() -> Any:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    import tensorflow
+
+    for gpu in tensorflow.config.list_physical_devices("GPU"):
+        # Take memory as it is needed, so that several workers can share a GPU.
+        tensorflow.config.experimental.set_memory_growth(gpu, True)
+    return tensorflow
+
+
+def _load_tensorflow(network: Network, settings: Settings) -> Engine:
+    function = _traced(network, settings)
+    tensorflow = _tensorflow()
+    return lambda pixels: function(tensorflow.constant(pixels)).numpy()
+
+
+def _traced(network: Network, settings: Settings) -> Any:
+    """Return the network as one TensorFlow graph that takes any number of pictures."""
+    tensorflow = _tensorflow()
+    model = build_graph(network, settings)
+    shape = (None, settings.image_height, settings.image_width, settings.image_chans)
+    signature = [tensorflow.TensorSpec(shape, tensorflow.uint8, name="pixels")]
+    function = tensorflow.function(lambda pixels: model(pixels, training=False), input_signature=signature)
+    return function.get_concrete_function()
+
+
+def _load_openvino(network: Network, settings: Settings) -> Engine:
+    openvino = _openvino()
+    exported = _exported(network, settings)
+    # Full precision is asked for, since OpenVINO would take bfloat16 where the processor has it.
+    options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    compiled = openvino.Core().compile_model(exported, "CPU", options)
+    return lambda pixels: compiled(pixels)[0]
+
+
+def _openvino() -> Any:
+    # Without this, importing OpenVINO reports to a statistics server over the network.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
+
+
+def _exported(network: Network, settings: Settings) -> Path:
+    """Return OpenVINO's copy of the network, made when the cache does not have it."""
+    folder = settings.model_cache_dir.expanduser() / f"{network.name}-{fingerprint(network, settings)}"
+    if not folder.exists():
+        log("model_exporting", path=folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        openvino = _openvino()
+        model = openvino.convert_model(_traced(network, settings))
+        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+            whole = Path(scratch) / "whole"
+            openvino.save_model(model, whole / "model.xml", compress_to_fp16=False)
+            _rename(whole, folder)
+    return folder / "model.xml"
+
+
+def _rename(whole: Path, folder: Path) -> None:
+    """Give a finished folder its name, unless another worker was faster."""
+    try:
+        whole.rename(folder)
+    except OSError:
+        if not folder.exists():
+            raise
+
+
+def _warm_up(run: Engine, shape: tuple[int, int, int], wanted: int | Literal["auto"]) -> int:
+    """Run the engine until it is at its full speed, and return the batch size to use."""
+    if wanted == "auto":
+        return _best_batch_size(run, shape)
+    _throughput(run, shape, wanted)
+    return wanted
+
+
+def _best_batch_size(run: Engine, shape: tuple[int, int, int]) -> int:
+    """Double the batch as long as that pays, and return the smallest size that is nearly as fast as the best."""
+    speeds: dict[int, float] = {}
+    size = 1
+    while size <= LARGEST_BATCH:
+        speeds[size] = _throughput(run, shape, size)
+        log("batch_size_tried", level="debug", size=size, images_per_s=speeds[size])
+        if size > 1 and speeds[size] < speeds[size // 2] / GOOD_ENOUGH:
+            break
+        size *= 2
+    best = max(speeds.values())
+    return min(size for size, speed in speeds.items() if speed >= GOOD_ENOUGH * best)
+
+
+def _throughput(run: Engine, shape: tuple[int, int, int], size: int) -> float:
+    """Return the pictures a second in batches of one size, from the fastest of a few runs after a first one."""
+    pixels = np.random.default_rng(0).integers(0, 256, (size, *shape), np.uint8)
+    run(pixels)
+    seconds = []
+    for _ in range(WARM_UP_RUNS):
+        started = time.perf_counter()
+        run(pixels)
+        seconds.append(time.perf_counter() - started)
+    return size / min(seconds)

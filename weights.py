@@ -1,0 +1,81 @@
+"""ResNet50's ImageNet weights: from Keras's cache, or by a download bounded in time that shows its progress."""
+
+import hashlib
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import requests
+
+from logger import log
+
+# Address and MD5 as keras/src/applications/resnet.py (3.15) has them; the name is the one that Keras gives its copy.
+RESNET50_NAME = "resnet50_weights_tf_dim_ordering_tf_kernels.h5"
+RESNET50_URL = f"https://storage.googleapis.com/tensorflow/keras-applications/resnet/{RESNET50_NAME}"
+RESNET50_MD5 = "2cb95161c43110f7111970584f804107"
+
+CONNECT_TIMEOUT_S = 5
+READ_TIMEOUT_S = 10
+CHUNK_BYTES = 1 << 20
+
+
+class WeightsUnavailable(Exception):
+    """The weights are not on this machine and could not be downloaded."""
+
+
+def resnet50_weights(timeout_s: float, url: str = RESNET50_URL, md5: str = RESNET50_MD5) -> Path:
+    """Return the file of the weights, downloading it when Keras's cache does not have it.
+
+    Args:
+        timeout_s: how long the download may take, in seconds.
+        url: where the file is.
+        md5: what the downloaded file's checksum must be. A file that already is in the cache is taken as it is, so
+            that one's own weights can be put there.
+
+    Raises:
+        WeightsUnavailable: no such file, and no download in that time.
+    """
+    path = keras_home() / "models" / RESNET50_NAME
+    if path.exists():
+        return path
+    log("download_started", url=url, path=path, timeout_s=timeout_s)
+    try:
+        _download(url, path, md5, timeout_s)
+    except (requests.RequestException, OSError) as error:
+        log("download_failed", level="warning", url=url, error=error)
+        raise WeightsUnavailable(f"could not be downloaded from {url}; put the file at {path}") from error
+    log("download_done", path=path)
+    return path
+
+
+def keras_home() -> Path:
+    """Return the folder in which Keras keeps what it has downloaded."""
+    return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+
+
+def _download(url: str, path: Path, md5: str, timeout_s: float) -> None:
+    """Write the file under another name and rename it when it is whole and right."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    end = time.monotonic() + timeout_s
+    with (
+        requests.get(url, stream=True, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S)) as response,
+        tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part") as part,
+    ):
+        response.raise_for_status()
+        total = int(response.headers.get("Content-Length", 0))
+        checksum = hashlib.md5(usedforsecurity=False)
+        done = shown = 0
+        for chunk in response.iter_content(CHUNK_BYTES):
+            part.write(chunk)
+            checksum.update(chunk)
+            done += len(chunk)
+            if total and done * 10 // total > shown:
+                shown = done * 10 // total
+                log("download_progress", percent=shown * 10, mebibytes=done >> 20)
+            if time.monotonic() > end:
+                raise TimeoutError(f"the download took longer than {timeout_s:g} s")
+        if checksum.hexdigest() != md5:
+            raise OSError("the downloaded file has the wrong checksum")
+        part.flush()
+        os.link(part.name, path)
