@@ -1,0 +1,83 @@
+"""The web server: the app behind gunicorn, in several processes of many threads.
+
+Start as many as you like behind any load balancer: `python run_web_server.py`.
+"""
+
+import argparse
+import socket
+import sys
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
+
+from job_queue import JobQueue
+from logger import configure_logging, log
+from settings import Settings, load_settings
+from web_app import create_app
+
+# Connections that a process keeps open besides those whose requests it is working on, and for how long.
+IDLE_CONNECTIONS = 1000
+KEEPALIVE_S = 75
+
+
+class WebServer(BaseApplication):  # type: ignore[misc]
+    """The app behind gunicorn: processes forked by a watchful parent, each with a pool of threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Tell gunicorn our settings; it reads no file and no variable of its own."""
+        settings = self._settings
+        options: dict[str, Any] = {
+            "bind": f"{settings.host}:{settings.port}",
+            "workers": settings.web_processes,
+            "worker_class": "gthread",
+            "threads": settings.web_threads,
+            "worker_connections": settings.web_threads + IDLE_CONNECTIONS,
+            "graceful_timeout": int(settings.request_timeout_s) + 1,
+            "keepalive": KEEPALIVE_S,
+            "control_socket_disable": True,
+            "logger_class": _GunicornLogger,
+        }
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        """Build the app; called in each process, after the fork, so that no connection is shared."""
+        return create_app(self._settings, JobQueue(self._settings))
+
+
+class _GunicornLogger(Logger):  # type: ignore[misc]
+    """Passes gunicorn's messages on to our own format."""
+
+    def setup(self, cfg: Any) -> None:
+        self.error_log.propagate = True
+
+
+def main() -> None:
+    """Run one web server until it is told to stop."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    settings = load_settings()
+    configure_logging(settings.name_of("web"), settings.log_format, settings.log_level)
+    _check_port(settings.host, settings.port)
+    log("web_server_starting", url=f"http://{settings.host}:{settings.port}", processes=settings.web_processes)
+    WebServer(settings).run()
+
+
+def _check_port(host: str, port: int) -> None:
+    """End the program with one clear line where gunicorn would try again and again."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            sys.exit(f"cannot listen on {host}:{port} ({error.strerror}); choose another with PORT and HOST")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""The Flask app: HTTP in front of the queue. It decodes pictures, but never touches a network."""
+
+import os
+import threading
+import time
+import uuid
+from http import HTTPStatus
+
+from flask import Flask, Response, g, jsonify, render_template, request
+from PIL import Image
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from errors import BadImage, ImageTooLarge, ServiceError, UnsupportedFormat
+from helpers import image_to_pixels
+from job_protocol import Answer
+from job_queue import JobQueue
+from logger import log
+from settings import Settings
+
+# What multipart adds around a picture.
+FORM_OVERHEAD_BYTES = 64 * 1024
+LOGGED_PATH_CHARS = 100
+
+
+def create_app(settings: Settings, jobs: JobQueue) -> Flask:
+    """Build the Flask app around its parts."""
+    app = Flask(__name__)
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes + FORM_OVERHEAD_BYTES
+    # Our own limit is checked instead, before anything is decoded.
+    Image.MAX_IMAGE_PIXELS = None
+    _follow_requests(app)
+    _answer_errors(app, settings)
+    _serve_health(app, jobs)
+    _serve_predictions(app, settings, jobs)
+    app.add_url_rule("/", "page", lambda: render_template("index.html"))
+    return app
+
+
+def _serve_predictions(app: Flask, settings: Settings, jobs: JobQueue) -> None:
+    # As many pictures are decoded at once as there are cores: more would only take memory.
+    decoding = threading.BoundedSemaphore(os.cpu_count() or 1)
+    shape = (settings.image_width, settings.image_height, settings.image_chans)
+
+    @app.post("/predict")
+    def predict() -> Response:
+        upload = _upload(settings.max_upload_bytes)
+        received = time.perf_counter()
+        with decoding:
+            pixels = image_to_pixels(upload, *shape, settings.max_image_pixels)
+        decode_ms = _ms_since(received)
+        queued = time.perf_counter()
+        answer = jobs.classify(pixels, g.id)
+        response = jsonify(success=True, id=g.id, model=answer.model, predictions=answer.predictions)
+        response.headers["Server-Timing"] = _server_timing(decode_ms, _ms_since(queued), answer)
+        return response
+
+
+def _serve_health(app: Flask, jobs: JobQueue) -> None:
+    @app.get("/livez")
+    def livez() -> Response:
+        return jsonify(alive=True)
+
+    @app.get("/readyz")
+    def readyz() -> tuple[Response, int]:
+        try:
+            workers = jobs.workers()
+            reason = None if workers else "No worker is alive."
+        except ServiceError as error:
+            workers, reason = [], error.detail
+        if reason:
+            return jsonify(ready=False, reason=reason, workers=[]), HTTPStatus.SERVICE_UNAVAILABLE
+        return jsonify(ready=True, workers=workers), HTTPStatus.OK
+
+
+def _follow_requests(app: Flask) -> None:
+    """Give every request an id of our own, in its answer and in its log lines."""
+
+    @app.before_request
+    def begin() -> None:
+        g.id = uuid.uuid4().hex
+        g.started = time.perf_counter()
+
+    @app.after_request
+    def finish(response: Response) -> Response:
+        response.headers["X-Request-ID"] = g.id
+        path = request.path[:LOGGED_PATH_CHARS]
+        log(
+            "request_answered",
+            id=g.id,
+            method=request.method,
+            path=path,
+            status=response.status_code,
+            ms=_ms_since(g.started),
+        )
+        return response
+
+
+def _answer_errors(app: Flask, settings: Settings) -> None:
+    @app.errorhandler(ServiceError)
+    def service_error(error: ServiceError) -> Response:
+        return _problem(error.status, error.title, error.detail, error.retry_after_s)
+
+    @app.errorhandler(RequestEntityTooLarge)
+    def too_many_bytes(_error: RequestEntityTooLarge) -> Response:
+        return service_error(_too_large(settings.max_upload_bytes))
+
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> Response:
+        response = _problem(error.code or 500, error.name, error.description or "")
+        if allowed := getattr(error, "valid_methods", None):
+            response.headers["Allow"] = ", ".join(allowed)
+        return response
+
+    @app.errorhandler(Exception)
+    def unexpected_error(_error: Exception) -> Response:
+        log("unexpected_error", level="error", id=g.id, exc_info=True)
+        return _problem(500, "Internal error", "Something unexpected went wrong; the log has it under this id.")
+
+
+def _upload(max_bytes: int) -> bytes:
+    """Return the picture's bytes, from the multipart field `image` or from the body."""
+    if request.mimetype == "multipart/form-data":
+        upload = _upload_of_form()
+    elif request.mimetype.startswith("image/"):
+        upload = request.get_data(cache=False)
+    elif request.mimetype:
+        raise UnsupportedFormat(
+            f"The request's content type is {request.mimetype}. Send the picture as the multipart field `image` "
+            "(curl -F image=@picture.jpg), or as the body with a type such as image/jpeg."
+        )
+    else:
+        raise BadImage("There is no picture. Send one as the multipart field `image` (curl -F image=@picture.jpg).")
+    if len(upload) > max_bytes:
+        raise _too_large(max_bytes)
+    return upload
+
+
+def _upload_of_form() -> bytes:
+    files = request.files.getlist("image")
+    if len(files) > 1:
+        raise BadImage("There are several pictures in the field `image`; send one a request.")
+    if files:
+        upload: bytes = files[0].read()
+        return upload
+    if "image" in request.form:
+        raise BadImage("The field `image` is text, not a file; with curl, put an @ before the name of the file.")
+    raise BadImage("There is no file in the multipart field `image` (curl -F image=@picture.jpg).")
+
+
+def _too_large(max_bytes: int) -> ImageTooLarge:
+    return ImageTooLarge(f"The upload is too large; at most {max_bytes} bytes are taken.")
+
+
+def _problem(status: int, title: str, detail: str, retry_after_s: int | None = None) -> Response:
+    """Render an error as RFC 9457 says."""
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "success": False}
+    response = jsonify(body | {"id": g.id})
+    response.status_code = status
+    response.content_type = "application/problem+json"
+    if retry_after_s is not None:
+        response.headers["Retry-After"] = str(retry_after_s)
+    return response
+
+
+def _server_timing(decode_ms: float, wait_ms: float, answer: Answer) -> str:
+    """Tell where the time went: https://www.w3.org/TR/server-timing/, in milliseconds.
+
+    `queue` is all of the wait that was not inference: in Redis, on the way, and for the batch to begin.
+    """
+    inference_ms = answer.inference_s * 1000
+    parts = {
+        "decode": decode_ms,
+        "queue": wait_ms - inference_ms,
+        "inference": inference_ms,
+        "total": _ms_since(g.started),
+    }
+    return ", ".join(f"{name};dur={ms:.1f}" for name, ms in parts.items())
+
+
+def _ms_since(start: float) -> float:
+    return (time.perf_counter() - start) * 1000
