@@ -67,8 +67,9 @@ def _open(upload: bytes) -> Image.Image:
 def _other_format(upload: bytes) -> str | None:
     """Name a format that Pillow knows by its first bytes, without decoding anything."""
     Image.init()
+    prefix = upload[:16].ljust(16, b"\0")
     for name, (_factory, accepts) in Image.OPEN.items():
-        if name not in image_formats() and accepts and accepts(upload[:16]) is True:
+        if name not in image_formats() and accepts and accepts(prefix) is True:
             return name
     return None
 

@@ -1,0 +1,101 @@
+"""What several tests need: a real Redis, settings of their own, a tiny network."""
+
+import io
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from PIL import Image
+
+from embedded_redis import embedded_redis
+from settings import Settings
+
+CASTLE = Path(__file__).parent.parent / "castle_image.jpg"
+# The corners of the colour cube; `colour_network` tells them apart.
+COLOURS = {
+    "black": (0, 0, 0),
+    "blue": (0, 0, 255),
+    "green": (0, 255, 0),
+    "cyan": (0, 255, 255),
+    "red": (255, 0, 0),
+    "magenta": (255, 0, 255),
+    "yellow": (255, 255, 0),
+    "white": (255, 255, 255),
+}
+
+MakeSettings = Callable[..., Settings]
+
+
+def picture(colour: str = "red", format: str = "PNG", size: tuple[int, int] = (64, 48)) -> bytes:  # noqa: A002
+    """Return a file with a picture of one colour."""
+    buffer = io.BytesIO()
+    Image.new("RGB", size, COLOURS[colour]).save(buffer, format)
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    with embedded_redis() as url:
+        yield url
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[redis.Redis]:
+    """A bare client, to look at what is in Redis."""
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        yield client
+
+
+@pytest.fixture
+def make_settings(redis_url: str) -> MakeSettings:
+    """Settings in a namespace of the test's own, untouched by the environment's .env file."""
+    prefix = f"{uuid.uuid4().hex}:"
+
+    def make(**changes: object) -> Settings:
+        values = {"redis_url": redis_url, "key_prefix": prefix, "server_name": "test"} | changes
+        return Settings(_env_file=None, **values)  # type: ignore[call-arg, arg-type]
+
+    return make
+
+
+@pytest.fixture
+def settings(make_settings: MakeSettings) -> Settings:
+    return make_settings()
+
+
+@pytest.fixture(scope="session")
+def model_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where exported networks are kept, so that each is exported once."""
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="session")
+def colour_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A .keras file that names the corner of the colour cube that a picture is nearest to; `labels.txt` beside it."""
+    import keras
+    import numpy as np
+
+    folder = tmp_path_factory.mktemp("colours")
+    pixels = keras.Input((224, 224, 3))
+    means = keras.layers.GlobalAveragePooling2D()(pixels)
+    classify = keras.layers.Dense(len(COLOURS), activation="softmax")
+    model = keras.Model(pixels, classify(means))
+    corners = np.array(list(COLOURS.values())) / 255 * 2 - 1
+    classify.set_weights([corners.T / 20, -corners.sum(axis=1) * 127.5 / 20])
+    model.save(folder / "colours.keras")
+    (folder / "labels.txt").write_text("\n".join(COLOURS) + "\n")
+    return folder / "colours.keras"
+
+
+@pytest.fixture
+def colour_settings(colour_network: Path, model_cache: Path, make_settings: MakeSettings) -> MakeSettings:
+    """Settings that serve the colour network."""
+    labels = colour_network.with_name("labels.txt")
+
+    def make(**changes: object) -> Settings:
+        values = {"model": str(colour_network), "labels": labels, "model_cache_dir": model_cache, "batch_size": 4}
+        return make_settings(**(values | changes))
+
+    return make

@@ -1,0 +1,85 @@
+"""The log: one line an event, the same for our own events and the libraries'."""
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from logger import configure_logging, log
+
+
+@pytest.fixture(autouse=True)
+def restore_logging() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(False)
+
+
+@pytest.fixture(autouse=True)
+def script_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/some/where/run_web_server.py"])
+
+
+def test_an_event_is_one_line_of_time_server_script_action_and_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("myhost-web", "text", "info")
+    log("job_queued", id="4f0c", attempt=1)
+    line = capsys.readouterr().err
+    assert re.fullmatch(
+        r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z myhost-web run_web_server.py job_queued id=4f0c attempt=1\n", line
+    )
+
+
+def test_nothing_that_a_client_sends_can_break_or_forge_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("web", "text", "info")
+    log("request_answered", path="/x\n2026-01-01T00:00:00.000Z web forged id=1", name="a b=\u2028c\x1b[31m")
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert "\\u001b" in lines[0]
+
+
+def test_json_lines_have_the_same_fields(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("web", "json", "info")
+    log("job_done", id="4f0c", inference_ms=1.5)
+    event = json.loads(capsys.readouterr().err)
+    assert event["timestamp"].endswith("Z")
+    del event["timestamp"]
+    assert event == {
+        "server": "web",
+        "script": "run_web_server.py",
+        "action": "job_done",
+        "id": "4f0c",
+        "inference_ms": 1.5,
+    }
+
+
+def test_the_libraries_records_have_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("web", "text", "info")
+    logging.getLogger("some.library").warning("two words")
+    assert capsys.readouterr().err.endswith(
+        'web run_web_server.py library level=warning logger=some.library message="two words"\n'
+    )
+
+
+def test_a_traceback_stays_on_its_events_line(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("web", "text", "info")
+    try:
+        raise ZeroDivisionError
+    except ZeroDivisionError:
+        log("unexpected_error", level="error", exc_info=True)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert "ZeroDivisionError" in lines[0]
+
+
+def test_events_below_the_level_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("web", "text", "warning")
+    log("job_done")
+    log("job_expired", level="warning")
+    assert "job_done" not in (errors := capsys.readouterr().err)
+    assert "job_expired level=warning" in errors
