@@ -36,11 +36,13 @@ class Classifier:
         model: its name.
         engine: what computes it, `tensorflow` or `openvino`.
         batch_size: the most pictures that `predict` should be given at once.
+        note: what the user should know about the choice of the network.
     """
 
     model: str
     engine: str
     batch_size: int
+    note: str
     _run: Engine
     _names: Sequence[str]
     _shape: tuple[int, int, int]
@@ -79,7 +81,7 @@ def load_classifier(settings: Settings) -> Classifier:
     names = _class_names(network, classes)
     size = _warm_up(run, shape, settings.batch_size)
     log("model_ready", model=network.name, engine=engine, batch_size=size, seconds=time.monotonic() - started)
-    return Classifier(network.name, engine, size, run, names, shape)
+    return Classifier(network.name, engine, size, network.note, run, names, shape)
 
 
 def _class_names(network: Network, classes: int) -> list[str]:

@@ -116,6 +116,7 @@ class WorkerInfo:
     model: str
     engine: str
     batch_size: int
+    note: str
     host: str
     pid: int
     images_done: int = 0

@@ -15,7 +15,10 @@ from typing import Any, Literal
 _LOGGER = logging.getLogger("service")
 
 
-def log(action: str, *, level: Literal["debug", "info", "warning", "error"] = "info", **fields: object) -> None:
+Level = Literal["debug", "info", "warning", "error"]
+
+
+def log(action: str, *, level: Level = "info", **fields: object) -> None:
     """Log one event.
 
     Args:

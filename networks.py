@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ class Network:
         preprocess: how its pixels are prepared: `caffe`, `tf` or `torch` as in Keras, `lite` or `none`.
         load: makes the Keras model, from prepared float pixels to probabilities.
         names: the classes' names in the order of the outputs; None for numbers.
+        note: what the user should know about this choice.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Network:
     preprocess: str
     load: Callable[[], Any]
     names: Callable[[], list[str]] | None
+    note: str = ""
 
 
 def find_network(settings: Settings) -> Network:
@@ -62,9 +64,9 @@ def _resnet50_or_embedded(settings: Settings) -> Network:
     try:
         return _resnet50(settings)
     except WeightsUnavailable as error:
-        advice = f"ResNet50's ImageNet weights {error}"
-        log("embedded_model_used", level="warning", model="efficientnet_lite0", advice=advice)
-        return _efficientnet_lite0(settings)
+        note = f"This is not ResNet50: its ImageNet weights {error}."
+        log("embedded_model_used", level="warning", model="efficientnet_lite0", note=note)
+        return replace(_efficientnet_lite0(settings), note=note)
 
 
 def _resnet50(settings: Settings) -> Network:

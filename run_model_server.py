@@ -52,7 +52,13 @@ def _on_stop_signal(act: Callable[[], object]) -> None:
 def serve(settings: Settings, name: str, classifier: Classifier, stop: threading.Event) -> None:
     """Answer jobs until `stop` is set; the batch in hand is finished first."""
     info = WorkerInfo(
-        name, classifier.model, classifier.engine, classifier.batch_size, socket.gethostname(), os.getpid()
+        name=name,
+        model=classifier.model,
+        engine=classifier.engine,
+        batch_size=classifier.batch_size,
+        note=classifier.note,
+        host=socket.gethostname(),
+        pid=os.getpid(),
     )
     source = JobSource(settings, name, classifier.model)
     with Heartbeat(settings, info) as heartbeat:

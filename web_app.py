@@ -14,12 +14,19 @@ from errors import BadImage, ImageTooLarge, ServiceError, UnsupportedFormat
 from helpers import image_to_pixels
 from job_protocol import Answer
 from job_queue import JobQueue
-from logger import log
+from logger import Level, log
 from settings import Settings
 
 # What multipart adds around a picture.
 FORM_OVERHEAD_BYTES = 64 * 1024
 LOGGED_PATH_CHARS = 100
+# Asked every few seconds by whoever watches the service.
+PROBES = {"/livez", "/readyz"}
+SECURITY_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
 
 
 def create_app(settings: Settings, jobs: JobQueue) -> Flask:
@@ -83,16 +90,10 @@ def _follow_requests(app: Flask) -> None:
 
     @app.after_request
     def finish(response: Response) -> Response:
-        response.headers["X-Request-ID"] = g.id
-        path = request.path[:LOGGED_PATH_CHARS]
-        log(
-            "request_answered",
-            id=g.id,
-            method=request.method,
-            path=path,
-            status=response.status_code,
-            ms=_ms_since(g.started),
-        )
+        response.headers.update(SECURITY_HEADERS, **{"X-Request-ID": g.id})
+        fields = {"method": request.method, "path": request.path[:LOGGED_PATH_CHARS], "status": response.status_code}
+        level: Level = "debug" if request.path in PROBES else "info"
+        log("request_answered", level=level, id=g.id, **fields, ms=_ms_since(g.started))
         return response
 
 
