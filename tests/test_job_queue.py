@@ -8,7 +8,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-import redis
 
 from embedded_redis import carried_server, embedded_redis, free_port
 from errors import DeadlineExceeded, JobFailed, QueueUnavailable
@@ -16,7 +15,7 @@ from job_protocol import Answer, Job, Keys, Prediction, RedisClock, WorkerInfo, 
 from job_queue import JobQueue
 from job_source import Heartbeat, JobSource
 from settings import Settings
-from tests.conftest import MakeSettings
+from tests.conftest import Client, MakeSettings
 
 PIXELS = bytes(224 * 224 * 3)
 INFO = WorkerInfo("w1", model="m", engine="e", batch_size=1, note="", host="h", pid=1)
@@ -90,7 +89,7 @@ def test_answers_come_by_notification_without_a_single_look(
 
 @pytest.mark.usefixtures("alive")
 def test_an_answer_whose_notification_was_lost_is_found_within_a_tick(
-    make_settings: MakeSettings, client: redis.Redis
+    make_settings: MakeSettings, client: Client
 ) -> None:
     settings = make_settings(poll_interval_s=0.2)
     keys = Keys(settings)
@@ -101,9 +100,7 @@ def test_an_answer_whose_notification_was_lost_is_found_within_a_tick(
 
 
 @pytest.mark.usefixtures("alive")
-def test_an_answer_is_found_after_the_pubsub_connections_were_cut(
-    make_settings: MakeSettings, client: redis.Redis
-) -> None:
+def test_an_answer_is_found_after_the_pubsub_connections_were_cut(make_settings: MakeSettings, client: Client) -> None:
     settings = make_settings(poll_interval_s=0.2)
     with asked(settings) as future:
         wait_until(lambda: client.llen(Keys(settings).queue))
@@ -113,7 +110,7 @@ def test_an_answer_is_found_after_the_pubsub_connections_were_cut(
 
 
 @pytest.mark.usefixtures("alive")
-def test_idle_connections_that_redis_has_closed_are_replaced(settings: Settings, client: redis.Redis) -> None:
+def test_idle_connections_that_redis_has_closed_are_replaced(settings: Settings, client: Client) -> None:
     queue = JobQueue(settings)
     with ThreadPoolExecutor(1) as pool:
         for job_id in ("a" * 32, "b" * 32):
@@ -125,7 +122,7 @@ def test_idle_connections_that_redis_has_closed_are_replaced(settings: Settings,
 
 
 @pytest.mark.usefixtures("alive")
-def test_one_connection_serves_one_request_after_the_other(settings: Settings, client: redis.Redis) -> None:
+def test_one_connection_serves_one_request_after_the_other(settings: Settings, client: Client) -> None:
     queue = JobQueue(settings)
     before = len(client.client_list(_type="pubsub"))
     with ThreadPoolExecutor(1) as pool:
@@ -137,7 +134,7 @@ def test_one_connection_serves_one_request_after_the_other(settings: Settings, c
 
 
 @pytest.mark.usefixtures("alive")
-def test_nothing_stays_in_redis_when_a_request_is_answered(settings: Settings, client: redis.Redis) -> None:
+def test_nothing_stays_in_redis_when_a_request_is_answered(settings: Settings, client: Client) -> None:
     with asked(settings) as future:
         answer_jobs(settings, 1)
         future.result()
@@ -158,9 +155,7 @@ def test_a_workers_error_reaches_the_one_who_asked(settings: Settings) -> None:
 
 
 @pytest.mark.usefixtures("alive")
-def test_a_full_queue_refuses_and_takes_again_when_there_is_room(
-    make_settings: MakeSettings, client: redis.Redis
-) -> None:
+def test_a_full_queue_refuses_and_takes_again_when_there_is_room(make_settings: MakeSettings, client: Client) -> None:
     settings = make_settings(queue_capacity=2)
     client.rpush(Keys(settings).queue, "x", "y")
     with pytest.raises(QueueUnavailable, match="full") as refused:
@@ -173,7 +168,7 @@ def test_a_full_queue_refuses_and_takes_again_when_there_is_room(
         assert future.result().id == "a" * 32
 
 
-def test_without_a_worker_nothing_is_queued(settings: Settings, client: redis.Redis) -> None:
+def test_without_a_worker_nothing_is_queued(settings: Settings, client: Client) -> None:
     with pytest.raises(QueueUnavailable, match="No worker"):
         JobQueue(settings).classify(PIXELS, "a" * 32)
     assert client.llen(Keys(settings).queue) == 0
@@ -195,7 +190,7 @@ def test_without_redis_a_request_ends_at_once(make_settings: MakeSettings) -> No
 
 
 @pytest.mark.usefixtures("alive")
-def test_living_workers_are_listed_and_dead_ones_are_not(settings: Settings, client: redis.Redis) -> None:
+def test_living_workers_are_listed_and_dead_ones_are_not(settings: Settings, client: Client) -> None:
     dead = Keys(settings)
     client.zadd(dead.workers, {"w0": client.time()[0] - 60})
     client.set(dead.worker("w0"), INFO.to_json())
@@ -216,7 +211,7 @@ def test_a_prefix_keeps_two_services_in_one_redis_apart(make_settings: MakeSetti
         assert future.result().id == "a" * 32
 
 
-def test_a_job_is_json_of_four_fields_in_at_most_205_kilobytes(settings: Settings, client: redis.Redis) -> None:
+def test_a_job_is_json_of_four_fields_in_at_most_205_kilobytes(settings: Settings, client: Client) -> None:
     key = Keys(settings).queue
     client.rpush(key, Job("a" * 32, PIXELS, deadline=1.5).to_json())
     value = client.lindex(key, 0)

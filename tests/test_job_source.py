@@ -4,12 +4,11 @@ import json
 import threading
 
 import pytest
-import redis
 
 from job_protocol import Answer, Job, Keys, Prediction, RedisClock, WorkerInfo, connect
 from job_source import Heartbeat, JobSource
 from settings import Settings
-from tests.conftest import MakeSettings
+from tests.conftest import Client, MakeSettings
 from tests.test_job_queue import INFO, PIXELS, wait_until
 
 
@@ -32,7 +31,7 @@ def test_an_empty_queue_gives_an_empty_batch(source: JobSource) -> None:
 
 
 def test_a_batch_is_the_oldest_jobs_and_no_more_than_asked_for(
-    settings: Settings, source: JobSource, keys: Keys, client: redis.Redis
+    settings: Settings, source: JobSource, keys: Keys, client: Client
 ) -> None:
     for number in range(5):
         client.rpush(keys.queue, job(settings, str(number)).to_json())
@@ -40,7 +39,7 @@ def test_a_batch_is_the_oldest_jobs_and_no_more_than_asked_for(
     assert [taken.id for taken in source.take(3)] == ["3", "4"]
 
 
-def test_two_workers_never_take_the_same_job(settings: Settings, keys: Keys, client: redis.Redis) -> None:
+def test_two_workers_never_take_the_same_job(settings: Settings, keys: Keys, client: Client) -> None:
     ids = {f"{number}" for number in range(60)}
     client.rpush(keys.queue, *(job(settings, job_id).to_json() for job_id in ids))
     taken: list[str] = []
@@ -59,7 +58,7 @@ def test_two_workers_never_take_the_same_job(settings: Settings, keys: Keys, cli
 
 
 def test_a_partial_batch_waits_for_more_where_that_is_set(
-    make_settings: MakeSettings, keys: Keys, client: redis.Redis
+    make_settings: MakeSettings, keys: Keys, client: Client
 ) -> None:
     settings = make_settings(batch_wait_ms=5000)
     client.rpush(keys.queue, job(settings, "1").to_json())
@@ -70,7 +69,7 @@ def test_a_partial_batch_waits_for_more_where_that_is_set(
 
 
 def test_a_job_that_is_taken_is_claimed_until_its_deadline(
-    settings: Settings, source: JobSource, keys: Keys, client: redis.Redis
+    settings: Settings, source: JobSource, keys: Keys, client: Client
 ) -> None:
     client.rpush(keys.queue, job(settings, "1", timeout_s=30).to_json())
     source.take(1)
@@ -78,7 +77,7 @@ def test_a_job_that_is_taken_is_claimed_until_its_deadline(
     assert 25_000 < client.pttl(keys.claim("1")) <= 30_000
 
 
-def test_an_expired_job_is_dropped(settings: Settings, source: JobSource, keys: Keys, client: redis.Redis) -> None:
+def test_an_expired_job_is_dropped(settings: Settings, source: JobSource, keys: Keys, client: Client) -> None:
     client.rpush(keys.queue, job(settings, "1", timeout_s=-1).to_json(), job(settings, "2").to_json())
     assert [taken.id for taken in source.take(2)] == ["2"]
     assert not client.exists(keys.claim("1"))
@@ -96,25 +95,25 @@ def test_an_expired_job_is_dropped(settings: Settings, source: JobSource, keys: 
     ],
 )
 def test_a_malformed_job_with_an_id_is_answered_with_an_error(
-    changes: dict[str, object], settings: Settings, source: JobSource, keys: Keys, client: redis.Redis
+    changes: dict[str, object], settings: Settings, source: JobSource, keys: Keys, client: Client
 ) -> None:
     fields = json.loads(job(settings, "bad").to_json()) | changes
     client.rpush(keys.queue, json.dumps(fields), job(settings, "good").to_json())
     assert [taken.id for taken in source.take(2)] == ["good"]
-    stored = client.get(keys.result("bad"))
-    assert Answer.from_json(stored).error.startswith("The job was malformed")
+    answer = Answer.from_json(client.get(keys.result("bad")))
+    assert "malformed" in str(answer.error)
 
 
 @pytest.mark.parametrize("junk", ["", "junk", "[]", "17", "{}", '{"id": 5}', "[" * 100_000, "\x00\xff"])
 def test_junk_without_an_id_is_dropped(
-    junk: str, settings: Settings, source: JobSource, keys: Keys, client: redis.Redis
+    junk: str, settings: Settings, source: JobSource, keys: Keys, client: Client
 ) -> None:
     client.rpush(keys.queue, junk, job(settings, "good").to_json())
     assert [taken.id for taken in source.take(2)] == ["good"]
 
 
 def test_an_answer_is_stored_published_and_its_claim_lifted(
-    settings: Settings, source: JobSource, keys: Keys, client: redis.Redis
+    settings: Settings, source: JobSource, keys: Keys, client: Client
 ) -> None:
     client.set(keys.claim("1"), "w1")
     answer = Answer("1", "w1", "m", (Prediction("castle", 0.9),), inference_s=0.1, batch_size=1)
@@ -127,25 +126,27 @@ def test_an_answer_is_stored_published_and_its_claim_lifted(
     assert not client.exists(keys.claim("1"))
 
 
-def test_a_heartbeat_tells_what_the_worker_is_and_has_done(settings: Settings, keys: Keys, client: redis.Redis) -> None:
+def test_a_heartbeat_tells_what_the_worker_is_and_has_done(settings: Settings, keys: Keys, client: Client) -> None:
     with Heartbeat(settings, INFO) as heartbeat:
         heartbeat.progress(images=7)
         wait_until(lambda: (text := client.get(keys.worker("w1"))) and WorkerInfo.from_json(text).images_done == 7)
         assert 0 < client.pttl(keys.worker("w1")) <= settings.heartbeat_ttl_s * 1000
 
 
-def test_a_loop_that_makes_no_progress_counts_as_dead(
-    make_settings: MakeSettings, keys: Keys, client: redis.Redis
-) -> None:
+def test_a_loop_that_makes_no_progress_counts_as_dead(make_settings: MakeSettings, keys: Keys, client: Client) -> None:
     settings = make_settings(stall_timeout_s=0.1, heartbeat_ttl_s=0.5)
     with Heartbeat(settings, INFO) as heartbeat:
         wait_until(lambda: client.exists(keys.worker("w1")))
         wait_until(lambda: not client.exists(keys.worker("w1")))
-        heartbeat.progress()
-        wait_until(lambda: heartbeat.progress() or client.exists(keys.worker("w1")))
+        wait_until(lambda: revived(heartbeat) and client.exists(keys.worker("w1")))
 
 
-def test_the_names_of_dead_workers_do_not_pile_up(settings: Settings, keys: Keys, client: redis.Redis) -> None:
+def revived(heartbeat: Heartbeat) -> bool:
+    heartbeat.progress()
+    return True
+
+
+def test_the_names_of_dead_workers_do_not_pile_up(settings: Settings, keys: Keys, client: Client) -> None:
     client.zadd(keys.workers, {"long gone": client.time()[0] - 3600})
     with Heartbeat(settings, INFO):
         wait_until(lambda: client.zrange(keys.workers, 0, -1) == ["w1"])

@@ -118,7 +118,7 @@ def test_every_request_has_an_id_that_no_client_can_choose(http: FlaskClient) ->
 def test_a_bad_upload_gets_an_honest_error_and_never_reaches_the_queue(
     request_arguments: dict[str, object], status: int, detail: str, http: FlaskClient, queue: StubQueue
 ) -> None:
-    assert_problem(http.post("/predict", **request_arguments), status, detail)  # type: ignore[arg-type]
+    assert_problem(http.post("/predict", **request_arguments), status, detail)
     assert queue.pixels == []
 
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -46,7 +46,7 @@ def slow_url() -> Iterator[str]:
     stop.set()
 
 
-def serve(handler: type[BaseHTTPRequestHandler] | partial[BaseHTTPRequestHandler]) -> Iterator[str]:
+def serve(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
     class Server(ThreadingHTTPServer):
         def handle_error(self, *_: object) -> None:
             """Say nothing of clients that hang up."""
@@ -69,7 +69,7 @@ def test_they_are_downloaded_once(url: str, cache: Path) -> None:
 def test_a_download_shows_its_progress(url: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     resnet50_weights(timeout_s=60, url=url, md5=MD5)
-    percents = [record.fields["percent"] for record in caplog.records if record.message == "download_progress"]
+    percents = [vars(record)["fields"]["percent"] for record in caplog.records if record.message == "download_progress"]
     assert percents[-1] == 100
     assert percents == sorted(percents)
 

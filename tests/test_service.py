@@ -1,0 +1,211 @@
+"""The whole service: the real scripts as processes, a real Redis, real pictures."""
+
+import itertools
+import json
+import re
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import requests
+
+from embedded_redis import free_port
+from job_protocol import Keys
+from settings import PROJECT_DIR, Settings
+from tests.conftest import CASTLE, COLOURS, Client, MakeSettings, picture
+from tests.services import Services, answers, run_script, wait_until
+
+CASTLE_LINES = r"1\. castle: 0\.[89]\d{3}\n(?:[2-5]\. [a-z_]+: 0\.\d{4}\n){4}"
+
+
+@pytest.fixture
+def settings(colour_settings: MakeSettings) -> Settings:
+    """By default the tests serve the colour network, which starts fast and whose answers can be told apart."""
+    return colour_settings(web_processes=1)
+
+
+@pytest.fixture
+def services(settings: Settings, tmp_path: Path) -> Iterator[Services]:
+    services = Services(settings, tmp_path)
+    yield services
+    services.close()
+    assert services.running() == []
+
+
+def classify(url: str, upload: bytes) -> dict[str, object]:
+    answer: dict[str, object] = requests.post(f"{url}/predict", files={"image": upload}, timeout=60).json()
+    return answer
+
+
+def label(url: str, colour: str) -> str:
+    answer = classify(url, picture(colour))
+    assert answer["success"], answer
+    return answer["predictions"][0]["label"]  # type: ignore[index, no-any-return]
+
+
+def test_the_embedded_model_names_the_castle_by_curl_and_by_the_simple_client(
+    services: Services, model_cache: Path
+) -> None:
+    services.start_worker(MODEL="efficientnet_lite0", MODEL_CACHE_DIR=model_cache, LABELS=None)
+    _, url = services.start_web_server()
+    curl = shutil.which("curl")
+    assert curl, "this test needs curl"
+    by_form = [curl, "-s", "-F", f"image=@{CASTLE}", f"{url}/predict"]
+    by_body = [curl, "-s", "--data-binary", f"@{CASTLE}", "-H", "Content-Type: image/jpeg", f"{url}/predict"]
+    form, body = (json.loads(subprocess.check_output(command)) for command in (by_form, by_body))
+    assert form["predictions"] == body["predictions"]
+    assert form["predictions"][0]["label"] == "castle"
+    assert form["model"] == "efficientnet_lite0"
+    simple = run_script("simple_request.py", str(CASTLE), "--url", url)
+    assert simple.returncode == 0
+    assert re.fullmatch(CASTLE_LINES, simple.stdout)
+
+
+def test_each_of_200_concurrent_requests_gets_its_own_pictures_answer(services: Services) -> None:
+    for _ in range(2):
+        services.start_worker()
+    urls = [services.start_web_server()[1] for _ in range(2)]
+    asked = list(itertools.islice(zip(itertools.cycle(COLOURS), itertools.cycle(urls), strict=False), 200))
+    with ThreadPoolExecutor(len(asked)) as pool:
+        labels = list(pool.map(lambda colour_and_url: label(colour_and_url[1], colour_and_url[0]), asked))
+    assert labels == [colour for colour, _ in asked]
+    workers = requests.get(f"{urls[0]}/readyz", timeout=5).json()["workers"]
+    assert len(workers) == 2
+
+
+def test_the_whole_way_of_a_request_can_be_found_in_the_logs_by_its_id(services: Services) -> None:
+    worker = services.start_worker()
+    web_server, url = services.start_web_server()
+    request_id = str(classify(url, picture())["id"])
+    wait_until(lambda: f"id={request_id}" in web_server.output)
+    lines = [line for log in (worker.output, web_server.output) for line in log.splitlines() if request_id in line]
+    assert [line.split()[3] for line in lines] == ["job_claimed", "job_done", "request_answered"]
+
+
+def test_an_idle_system_does_not_poll(services: Services, client: Client, settings: Settings) -> None:
+    services.start_worker()
+    _, url = services.start_web_server()
+    assert label(url, "red") == "red"
+    seen: dict[str, int] = {}
+    with client.monitor() as monitor:
+        for command in monitor.listen():
+            if settings.key_prefix in command["command"] or command["command"] in ("MULTI", "EXEC"):
+                name = command["command"].split()[0]
+                seen[name] = seen.get(name, 0) + 1
+            if seen.get("ZADD", 0) == 3:
+                break
+    heartbeat = {"MULTI", "SET", "ZADD", "ZREMRANGEBYSCORE", "EXPIRE", "EXEC"}
+    assert set(seen) <= heartbeat | {"BLPOP"}
+    assert seen["BLPOP"] <= 4
+
+
+def test_the_web_server_never_imports_what_belongs_to_the_workers(services: Services) -> None:
+    services.start_worker()
+    web_server, url = services.start_web_server(PYTHONPROFILEIMPORTTIME=1)
+    assert label(url, "red") == "red"
+    assert classify(url, b"no picture")["status"] == 400
+    imported = {
+        line.split("|")[-1].strip() for line in web_server.output.splitlines() if line.startswith("import time")
+    }
+    assert {"flask", "redis", "PIL.Image"} <= imported
+    assert not imported & {"keras", "tensorflow", "openvino", "numpy"}
+
+
+def test_sigterm_ends_both_servers_cleanly(services: Services, client: Client, settings: Settings) -> None:
+    worker = services.start_worker()
+    web_server, url = services.start_web_server()
+    assert label(url, "red") == "red"
+    assert web_server.stop() == 0
+    assert worker.stop() == 0
+    assert services.running() == []
+    keys = Keys(settings)
+    assert set(client.keys(f"{settings.key_prefix}*")) <= {keys.workers}
+
+
+def test_ctrl_c_ends_both_servers_cleanly(services: Services) -> None:
+    worker = services.start_worker()
+    web_server, _ = services.start_web_server()
+    assert web_server.stop(signal.SIGINT) == 0
+    assert worker.stop(signal.SIGINT) == 0
+    assert "Traceback" not in worker.output + web_server.output
+
+
+def test_the_service_is_ready_only_while_a_worker_is(services: Services) -> None:
+    _, url = services.start_web_server()
+    assert not answers(f"{url}/readyz")
+    response = requests.post(f"{url}/predict", files={"image": picture()}, timeout=5)
+    assert response.status_code == 503
+    assert response.headers["Retry-After"]
+    worker = services.start_worker()
+    wait_until(lambda: answers(f"{url}/readyz"))
+    worker.stop()
+    wait_until(lambda: not answers(f"{url}/readyz"))
+
+
+def test_the_stress_test_joins_all_and_reports(services: Services) -> None:
+    services.start_worker()
+    _, url = services.start_web_server()
+    done = run_script("stress_test.py", "--requests", "40", "--concurrency", "8", "--url", url)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^40 requests in [\d.]+ s: [\d.]+ a second, 0 failed\n  200: 40\n  latency: min", done.stdout)
+
+
+def test_the_clients_fail_with_the_services_own_message(services: Services) -> None:
+    _, url = services.start_web_server()
+    simple = run_script("simple_request.py", str(CASTLE), "--url", url)
+    assert (simple.returncode, simple.stderr) == (1, "No worker is alive. Try again soon.\n")
+    simple = run_script("simple_request.py", str(PROJECT_DIR / "README.md"), "--url", url)
+    assert simple.returncode == 1
+    assert "not a picture" in simple.stderr
+    stress = run_script("stress_test.py", "--requests", "4", "--url", url)
+    assert stress.returncode == 1
+    assert "503: 4" in stress.stdout
+
+
+def test_the_clients_say_so_when_no_service_is_there() -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    simple = run_script("simple_request.py", str(CASTLE), "--url", url)
+    assert simple.returncode == 1
+    assert simple.stderr.startswith(url)
+    assert "Traceback" not in simple.stderr
+    assert run_script("simple_request.py", "/no/such/picture", "--url", url).stderr.count("\n") == 1
+    stress = run_script("stress_test.py", "--requests", "2", "--url", url)
+    assert stress.returncode == 1
+    assert "ConnectionError: 2" in stress.stdout
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"MODEL": "resnet50", "KERAS_HOME": "/dev/null/keras", "DOWNLOAD_TIMEOUT_S": 1}, "put the file at /dev/null"),
+        ({"IMAGE_WIDTH": 100}, "IMAGE_WIDTH"),
+        ({"MODEL": "/no/such.keras"}, "no such network"),
+        ({"BATCH_SIZE": "many"}, "wrong setting: BATCH_SIZE"),
+    ],
+)
+def test_a_worker_that_cannot_work_stops_and_says_why(
+    changes: dict[str, object], message: str, services: Services
+) -> None:
+    worker = services.start("run_model_server.py", **changes)
+    assert worker.popen.wait(60) == 1
+    assert message in worker.output
+    assert "Traceback" not in worker.output
+
+
+def test_a_taken_port_is_said_in_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run_script("run_web_server.py", PORT=str(port))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"cannot listen on 127.0.0.1:{port} ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("script", ["run_all.py", "run_web_server.py", "run_model_server.py", "simple_request.py"])
+def test_every_script_explains_itself(script: str) -> None:
+    assert "usage:" in run_script(script, "--help").stdout
