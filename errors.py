@@ -57,3 +57,10 @@ class DeadlineExceeded(ServiceError):
 
     status = 504
     title = "Deadline exceeded"
+
+
+class ClientGone(ServiceError):
+    """Nobody waits for the answer any more; the status is nginx's, and nobody reads it but the log."""
+
+    status = 499
+    title = "Client closed the request"

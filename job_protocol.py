@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import orjson
 import redis
@@ -14,6 +14,8 @@ from settings import Settings
 
 CONNECT_TIMEOUT_S = 2
 SOCKET_TIMEOUT_S = 5
+# The year 2286: milliseconds with ten digits before the last three, which Redis takes as a time to expire at.
+LATEST_DEADLINE = 1e10
 
 
 class Keys:
@@ -53,9 +55,9 @@ class Job:
     attempt: int = 1
 
     def to_json(self) -> bytes:
-        """Return the job as it stands in the queue, its pixels as base64."""
+        """Return the job as it stands in the queue: the pixels as base64, and last, so that the rest is soon read."""
         image = encode_pixels(self.image)
-        return orjson.dumps({"id": self.id, "image": image, "deadline": self.deadline, "attempt": self.attempt})
+        return orjson.dumps({"id": self.id, "deadline": self.deadline, "attempt": self.attempt, "image": image})
 
     @classmethod
     def from_fields(cls, fields: dict[str, Any], image_bytes: int) -> Self:
@@ -66,9 +68,12 @@ class Job:
         """
         try:
             image = decode_pixels(fields["image"], image_bytes)
-            return cls(str(fields["id"]), image, float(fields["deadline"]), int(fields["attempt"]))
-        except (KeyError, TypeError) as error:
+            job = cls(str(fields["id"]), image, float(fields["deadline"]), int(fields["attempt"]))
+        except (KeyError, TypeError, OverflowError) as error:
             raise ValueError(f"a field is missing or of the wrong type: {error}") from error
+        if not 0 < job.deadline < LATEST_DEADLINE:
+            raise ValueError(f"the deadline {job.deadline} is no time in seconds")
+        return job
 
 
 @dataclass(frozen=True)
@@ -160,17 +165,26 @@ class RedisClock:
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
-        self._offset_s = 0.0
+        self._offset_s: float | None = None
         self._refresh_at = 0.0
 
     def now(self) -> float:
         """Return Redis's time in seconds, right to within a round trip.
 
         Raises:
-            redis.RedisError: Redis is away (it is asked once a minute).
+            redis.RedisError: Redis is away, and has been so from the beginning.
         """
         if time.monotonic() >= self._refresh_at:
+            self._refresh()
+        return time.monotonic() + cast(float, self._offset_s)
+
+    def _refresh(self) -> None:
+        """Ask Redis, once a minute; when it is away, the last answer is good enough."""
+        try:
             seconds, microseconds = self._redis.time()
-            self._offset_s = seconds + microseconds / 1e6 - time.monotonic()
-            self._refresh_at = time.monotonic() + self.REFRESH_S
-        return time.monotonic() + self._offset_s
+        except redis.RedisError:
+            if self._offset_s is None:
+                raise
+            return
+        self._offset_s = seconds + microseconds / 1e6 - time.monotonic()
+        self._refresh_at = time.monotonic() + self.REFRESH_S

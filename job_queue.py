@@ -1,22 +1,24 @@
-"""The web server's side of the queue: push a job, wait for its answer.
+"""The web server's side of the queue: push a job, wait for its answer, and see to it that there is one.
 
-The wait is a subscription to the job's own channel. Looking for the answer by key is only the fallback, for a
-notification that was lost.
+The wait is a subscription to the job's own channel. Only when nothing has come for a while does the web server look
+for itself: was the notification lost, the job, or the worker that had it? It can help in each case, since it holds the
+picture, and it lives exactly as long as somebody wants the answer. Inference has no side effects, so a job that is
+done twice harms nobody.
 """
 
 import time
-from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from typing import cast
 
 import redis
-from redis.client import PubSub
 
-from errors import DeadlineExceeded, JobFailed, QueueUnavailable
-from job_protocol import SOCKET_TIMEOUT_S, Answer, Job, Keys, RedisClock, WorkerInfo, connect
+from errors import ClientGone, DeadlineExceeded, JobFailed, QueueUnavailable
+from job_protocol import Answer, Job, Keys, RedisClock, WorkerInfo, connect
 from logger import log
 from settings import Settings
+from subscriptions import Subscription, Subscriptions
 
 # One step, so that two web servers cannot both take the last place in the queue.
 _PUSH_SCRIPT = """
@@ -25,6 +27,28 @@ if redis.call('LLEN', KEYS[1]) >= tonumber(ARGV[2]) then return 'full' end
 redis.call('RPUSH', KEYS[1], ARGV[1])
 return 'queued'
 """
+
+# Where a job without a notification is. It must be lost when nobody has claimed it and the head of the queue is
+# clearly younger: jobs leave in the order in which they came, and those that are pushed again stand at the front.
+_LOOK_SCRIPT = """
+local answer = redis.call('GET', KEYS[1])
+if answer then return {'answered', answer} end
+local worker = redis.call('GET', KEYS[2])
+if worker then
+  if redis.call('EXISTS', ARGV[1] .. worker) == 1 then return {'waiting'} end
+  return {'orphaned', worker}
+end
+local head = redis.call('LINDEX', KEYS[3], 0)
+if not head then return {'lost'} end
+local deadline = tonumber(string.match(string.sub(head, 1, 200), '"deadline":([%d.]+)'))
+if deadline and deadline > tonumber(ARGV[2]) + 1 then return {'lost'} end
+return {'waiting'}
+"""
+
+# A job that seems lost may be on its way between two keys; on the second look running it is not.
+LOOKS_UNTIL_SURE = 2
+# After a refusal the next requests are refused without asking Redis and before their pictures are decoded.
+REFUSAL_HOLDS_S = 0.1
 
 
 class JobQueue:
@@ -36,27 +60,42 @@ class JobQueue:
         self._redis = connect(settings)
         self._clock = RedisClock(self._redis)
         self._push_script = self._redis.register_script(_PUSH_SCRIPT)
-        self._subscriptions = _Subscriptions(self._redis)
+        self._look_script = self._redis.register_script(_LOOK_SCRIPT)
+        self._subscriptions = Subscriptions(self._redis)
+        self._refusal: tuple[float, QueueUnavailable] | None = None
 
-    def classify(self, pixels: bytes, job_id: str) -> Answer:
+    def check_open(self) -> None:
+        """Refuse at once, at no cost, while others are being refused.
+
+        Raises:
+            QueueUnavailable: the queue has just refused a job.
+        """
+        refusal = self._refusal
+        if refusal and time.monotonic() - refusal[0] < REFUSAL_HOLDS_S:
+            raise refusal[1]
+
+    def classify(self, pixels: bytes, job_id: str, client_gone: Callable[[], bool] = lambda: False) -> Answer:
         """Queue one picture and wait for its answer.
 
         Args:
             pixels: height x width x channels uint8, C order.
             job_id: what names the job in every key, channel and log line.
+            client_gone: tells whether nobody wants the answer any more; asked at every look.
 
         Raises:
             QueueUnavailable: Redis is away, the queue is full, or there is no worker.
             DeadlineExceeded: no answer came within REQUEST_TIMEOUT_S.
-            JobFailed: the worker could not classify the picture.
+            JobFailed: the workers could not classify the picture.
+            ClientGone: nobody wants the answer.
         """
-        deadline = time.monotonic() + self._settings.request_timeout_s
+        end = time.monotonic() + self._settings.request_timeout_s
         try:
             with self._subscriptions.to(self._keys.result(job_id)) as subscription:
-                self._push(Job(job_id, pixels, self._clock.now() + self._settings.request_timeout_s))
-                answer = self._wait(job_id, subscription, deadline)
+                job = Job(job_id, pixels, self._clock.now() + self._settings.request_timeout_s)
+                self._push(job)
+                answer = self._wait(job, subscription, end, client_gone)
         except redis.RedisError as error:
-            raise _unavailable(error) from error
+            raise self._refuse(_unavailable(error)) from error
         with suppress(redis.RedisError):  # it expires by itself
             self._redis.delete(self._keys.result(job_id))
         if answer.error:
@@ -68,25 +107,64 @@ class JobQueue:
         keys = [self._keys.queue, self._keys.workers]
         outcome = self._push_script(keys=keys, args=[job.to_json(), self._settings.queue_capacity, seen_since])
         if outcome == b"no worker":
-            raise QueueUnavailable("No worker is alive. Try again soon.", retry_after_s=5)
+            raise self._refuse(QueueUnavailable("No worker is alive. Try again soon.", retry_after_s=5))
         if outcome == b"full":
-            raise QueueUnavailable("The queue is full. Try again soon.", retry_after_s=1)
-        log("job_queued", level="debug", id=job.id, attempt=job.attempt)
+            raise self._refuse(QueueUnavailable("The queue is full. Try again soon.", retry_after_s=1))
+        log("job_queued", level="debug", id=job.id)
 
-    def _wait(self, job_id: str, subscription: "_Subscription", deadline: float) -> Answer:
-        while (remaining := deadline - time.monotonic()) > 0:
+    def _refuse(self, error: QueueUnavailable) -> QueueUnavailable:
+        self._refusal = (time.monotonic(), error)
+        return error
+
+    def _wait(self, job: Job, subscription: Subscription, end: float, client_gone: Callable[[], bool]) -> Answer:
+        looks = 0
+        while (remaining := end - time.monotonic()) > 0:
             if message := subscription.message(min(remaining, self._settings.poll_interval_s)):
                 return Answer.from_json(message)
-            if found := self._look(job_id):
-                log("answer_found_by_polling", level="warning", id=job_id)
-                return Answer.from_json(found)
-        timeout_s = self._settings.request_timeout_s
-        raise DeadlineExceeded(f"No worker answered within {timeout_s:g} seconds.")
+            if client_gone():
+                self._withdraw(job)
+            state, detail = self._look(job)
+            if state == "answered":
+                log("answer_found_by_polling", level="warning", id=job.id)
+                return Answer.from_json(detail)
+            looks = looks + 1 if state in ("orphaned", "lost") else 0
+            if looks >= LOOKS_UNTIL_SURE:
+                log("job_" + state, level="warning", id=job.id, attempt=job.attempt, worker=detail.decode())
+                job = self._push_again(job, state)
+                looks = 0
+        raise DeadlineExceeded(f"No worker answered within {self._settings.request_timeout_s:g} seconds.")
 
-    def _look(self, job_id: str) -> bytes | str | None:
+    def _look(self, job: Job) -> tuple[str, bytes]:
+        """Return where the job is (answered, waiting, orphaned, lost or unknown) with its answer or its worker."""
+        keys = [self._keys.result(job.id), self._keys.claim(job.id), self._keys.queue]
+        try:
+            state, *detail = self._look_script(keys=keys, args=[self._keys.worker(""), job.deadline])
+        except redis.RedisError as error:
+            log("redis_unavailable", level="warning", id=job.id, error=error)
+            return "unknown", b""
+        return state.decode(), detail[0] if detail else b""
+
+    def _push_again(self, job: Job, state: str) -> Job:
+        """Put the job at the front of the queue; its attempts are counted by the workers that died of it.
+
+        Raises:
+            JobFailed: that was the last attempt.
+        """
+        if state == "orphaned":
+            job = replace(job, attempt=job.attempt + 1)
+        if job.attempt > self._settings.max_attempts:
+            raise JobFailed(f"Each of the {self._settings.max_attempts} workers that took this picture has died.")
+        with suppress(redis.RedisError), self._redis.pipeline(transaction=True) as pipeline:
+            pipeline.delete(self._keys.claim(job.id))
+            pipeline.lpush(self._keys.queue, job.to_json())
+            pipeline.execute()
+        return job
+
+    def _withdraw(self, job: Job) -> None:
+        """Take the job off the queue, if it is still there, and end the request."""
         with suppress(redis.RedisError):
-            return self._redis.get(self._keys.result(job_id))
-        return None
+            self._redis.lrem(self._keys.queue, 1, job.to_json())  # type: ignore[arg-type]
+        raise ClientGone("The client has closed the connection.")
 
     def workers(self) -> list[WorkerInfo]:
         """Return the workers that are alive.
@@ -106,78 +184,3 @@ class JobQueue:
 def _unavailable(error: redis.RedisError) -> QueueUnavailable:
     log("redis_unavailable", level="error", error=error)
     return QueueUnavailable("The queue is out of reach. Try again soon.", retry_after_s=5)
-
-
-class _Subscriptions:
-    """Pub/sub connections, kept open and lent to one request at a time."""
-
-    def __init__(self, client: redis.Redis) -> None:
-        self._redis = client
-        self._idle: deque[PubSub] = deque()
-
-    @contextmanager
-    def to(self, channel: str) -> Iterator["_Subscription"]:
-        """Subscribe, wait until Redis has confirmed it, and lend the subscription.
-
-        Raises:
-            redis.RedisError: Redis is away.
-        """
-        subscription = self._confirmed(channel)
-        try:
-            yield subscription
-        finally:
-            self._give_back(subscription, channel)
-
-    def _give_back(self, subscription: "_Subscription", channel: str) -> None:
-        with suppress(redis.RedisError):
-            if not subscription.broken:
-                # The confirmation of this is read, and passed over, by the next one who borrows the connection.
-                subscription.pubsub.unsubscribe(channel)  # type: ignore[no-untyped-call]
-                self._idle.append(subscription.pubsub)
-                return
-        subscription.pubsub.close()
-
-    def _confirmed(self, channel: str) -> "_Subscription":
-        with suppress(IndexError):
-            pubsub = self._idle.pop()
-            try:
-                return _Subscription(pubsub, channel)
-            except redis.RedisError:
-                # Redis has been restarted, or has closed an idle connection: the others are as old.
-                pubsub.close()
-                self._idle.clear()
-        return _Subscription(self._redis.pubsub(), channel)  # type: ignore[no-untyped-call]
-
-
-class _Subscription:
-    """One connection, subscribed to one channel."""
-
-    def __init__(self, pubsub: PubSub, channel: str) -> None:
-        self.pubsub = pubsub
-        self.broken = False
-        self._channel = channel.encode()
-        pubsub.subscribe(channel)
-        if self._next("subscribe", SOCKET_TIMEOUT_S) is None:
-            pubsub.close()
-            raise redis.TimeoutError("the subscription was not confirmed")
-
-    def message(self, timeout_s: float) -> bytes | None:
-        """Wait for the message; a broken connection waits as long, and leaves the rest to the fallback."""
-        if not self.broken:
-            try:
-                return self._next("message", timeout_s)
-            except redis.RedisError as error:
-                log("subscription_lost", level="warning", error=error)
-                self.broken = True
-        time.sleep(timeout_s)
-        return None
-
-    def _next(self, kind: str, timeout_s: float) -> bytes | None:
-        """Wait for a message of one kind on our channel, passing over what the borrower before us left."""
-        end = time.monotonic() + timeout_s
-        while (remaining := end - time.monotonic()) > 0:
-            message = self.pubsub.get_message(timeout=remaining)
-            if message and message["type"] == kind and message["channel"] == self._channel:
-                data: bytes = message["data"]
-                return data
-        return None

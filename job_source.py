@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
 from typing import Self, cast
@@ -38,6 +39,7 @@ class JobSource:
         Raises:
             redis.RedisError: Redis is away.
         """
+        self._clock.now()  # so that, when this fails, nothing has been popped yet
         popped = self._redis.blpop([self._keys.queue], timeout=POP_TIMEOUT_S)
         if popped is None:
             return []
@@ -49,15 +51,17 @@ class JobSource:
 
     def _fill(self, size: int) -> list[bytes | str]:
         """Take what else is waiting, and for BATCH_WAIT_MS what comes."""
+        values: list[bytes | str] = []
         if size < 1:
-            return []
-        values = cast(list[bytes | str], self._redis.lpop(self._keys.queue, size) or [])
+            return values
         end = time.monotonic() + self._settings.batch_wait_ms / 1000
-        while len(values) < size and (remaining := end - time.monotonic()) > 0:
-            # BLPOP takes a time-out of 0 as "forever", and Redis rounds to milliseconds.
-            popped = self._redis.blpop([self._keys.queue], timeout=max(remaining, 0.001))
-            if popped:
-                values.append(popped[1])
+        with suppress(redis.RedisError):  # the jobs in hand are not dropped for that
+            values += cast(list[bytes | str], self._redis.lpop(self._keys.queue, size) or [])
+            while len(values) < size and (remaining := end - time.monotonic()) > 0:
+                # BLPOP takes a time-out of 0 as "forever", and Redis rounds to milliseconds.
+                popped = self._redis.blpop([self._keys.queue], timeout=max(remaining, 0.001))
+                if popped:
+                    values.append(popped[1])
         return values
 
     def _parse(self, value: bytes | str) -> Job | None:
@@ -70,7 +74,8 @@ class JobSource:
         except (ValueError, AttributeError) as error:
             log("job_malformed", level="error", id=job_id, bytes=len(value), error=error)
             if isinstance(job_id, str):
-                self.publish([Answer(job_id, self._worker, self._model, error=f"The job was malformed: {error}.")])
+                with suppress(redis.RedisError):
+                    self.publish([Answer(job_id, self._worker, self._model, error=f"The job was malformed: {error}.")])
             return None
 
     def _in_time(self, job: Job) -> bool:
@@ -80,10 +85,14 @@ class JobSource:
         return False
 
     def _claim(self, jobs: Sequence[Job]) -> None:
-        with self._redis.pipeline(transaction=False) as pipeline:
-            for job in jobs:
-                pipeline.set(self._keys.claim(job.id), self._worker, pxat=int(job.deadline * 1000))
-            pipeline.execute()
+        """Say whose the jobs are; where that fails they are done all the same, perhaps twice."""
+        try:
+            with self._redis.pipeline(transaction=False) as pipeline:
+                for job in jobs:
+                    pipeline.set(self._keys.claim(job.id), self._worker, pxat=int(job.deadline * 1000))
+                pipeline.execute()
+        except redis.RedisError as error:
+            log("claim_failed", level="warning", error=error)
         for job in jobs:
             log("job_claimed", id=job.id, attempt=job.attempt)
 
@@ -93,10 +102,19 @@ class JobSource:
         Raises:
             redis.RedisError: Redis is away.
         """
+        try:
+            self._publish(answers, store=True)
+        except redis.OutOfMemoryError:
+            # A message needs no memory, and taking the next job will give some back.
+            log("answers_not_stored", level="warning", reason="Redis is out of memory")
+            self._publish(answers, store=False)
+
+    def _publish(self, answers: Sequence[Answer], store: bool) -> None:
         with self._redis.pipeline(transaction=True) as pipeline:
             for answer in answers:
                 text = answer.to_json()
-                pipeline.set(self._keys.result(answer.id), text, ex=self._settings.result_ttl_s)
+                if store:
+                    pipeline.set(self._keys.result(answer.id), text, ex=self._settings.result_ttl_s)
                 pipeline.publish(self._keys.result(answer.id), text)
                 pipeline.delete(self._keys.claim(answer.id))
             pipeline.execute()

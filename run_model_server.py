@@ -66,13 +66,28 @@ def serve(settings: Settings, name: str, classifier: Classifier, stop: threading
         while not stop.is_set():
             heartbeat.progress()
             try:
-                for batch in _batches(source.take(classifier.batch_size)):
-                    source.publish(_answers(classifier, name, batch))
-                    heartbeat.progress(images=len(batch))
+                jobs = source.take(classifier.batch_size)
             except redis.RedisError as error:
                 log("redis_unavailable", level="error", error=error)
                 stop.wait(RECONNECT_WAIT_S)
+                continue
+            for batch in _batches(jobs):
+                _publish(source, _answers(classifier, name, batch), stop, settings.request_timeout_s)
+                heartbeat.progress(images=len(batch))
     log("worker_stopped")
+
+
+def _publish(source: JobSource, answers: Sequence[Answer], stop: threading.Event, wanted_s: float) -> None:
+    """Publish; while Redis is away try again, as long as somebody may want the answers."""
+    end = time.monotonic() + wanted_s
+    while True:
+        try:
+            source.publish(answers)
+            return
+        except redis.RedisError as error:
+            log("redis_unavailable", level="error", ids=",".join(answer.id for answer in answers), error=error)
+        if stop.wait(RECONNECT_WAIT_S) or time.monotonic() > end:
+            return
 
 
 def _batches(jobs: Sequence[Job]) -> list[list[Job]]:

@@ -1,9 +1,11 @@
 """The Flask app: HTTP in front of the queue. It decodes pictures, but never touches a network."""
 
 import os
+import socket
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from http import HTTPStatus
 
 from flask import Flask, Response, g, jsonify, render_template, request
@@ -51,13 +53,14 @@ def _serve_predictions(app: Flask, settings: Settings, jobs: JobQueue) -> None:
 
     @app.post("/predict")
     def predict() -> Response:
+        jobs.check_open()
         upload = _upload(settings.max_upload_bytes)
         received = time.perf_counter()
         with decoding:
             pixels = image_to_pixels(upload, *shape, settings.max_image_pixels)
         decode_ms = _ms_since(received)
         queued = time.perf_counter()
-        answer = jobs.classify(pixels, g.id)
+        answer = jobs.classify(pixels, g.id, _connection_watch())
         response = jsonify(success=True, id=g.id, model=answer.model, predictions=answer.predictions)
         response.headers["Server-Timing"] = _server_timing(decode_ms, _ms_since(queued), answer)
         return response
@@ -147,6 +150,21 @@ def _upload_of_form() -> bytes:
     if "image" in request.form:
         raise BadImage("The field `image` is text, not a file; with curl, put an @ before the name of the file.")
     raise BadImage("There is no file in the multipart field `image` (curl -F image=@picture.jpg).")
+
+
+def _connection_watch() -> Callable[[], bool]:
+    """Return a function that tells whether the client has hung up; only gunicorn lets us see its socket."""
+    connection: socket.socket | None = request.environ.get("gunicorn.socket")
+
+    def gone() -> bool:
+        try:
+            return connection is not None and connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+    return gone
 
 
 def _too_large(max_bytes: int) -> ImageTooLarge:

@@ -25,7 +25,10 @@ class StubQueue:
         self.alive = [INFO]
         self.pixels: list[bytes] = []
 
-    def classify(self, pixels: bytes, job_id: str) -> Answer:
+    def check_open(self) -> None:
+        pass
+
+    def classify(self, pixels: bytes, job_id: str, client_gone: object) -> Answer:
         self.pixels.append(pixels)
         if self.error:
             raise self.error

@@ -1,0 +1,49 @@
+"""What both sides agree on: messages that survive the way, and one clock. Redis itself is not the point here."""
+
+import math
+
+import fakeredis
+import pytest
+import redis
+
+from job_protocol import Answer, Job, Keys, Prediction, RedisClock, WorkerInfo
+from settings import Settings
+from tests.test_job_queue import INFO
+
+
+def test_an_answer_survives_the_way() -> None:
+    answer = Answer("1", "w1", "m", (Prediction("castle", 0.93), Prediction("palace", 0.04)), None, 0.05, 8)
+    assert Answer.from_json(answer.to_json()) == answer
+
+
+def test_a_heartbeat_survives_the_way() -> None:
+    assert WorkerInfo.from_json(INFO.to_json()) == INFO
+
+
+@pytest.mark.parametrize("deadline", [0, -1, math.inf, math.nan, 1e300, "soon", None])
+def test_a_deadline_that_is_no_time_is_refused(deadline: object) -> None:
+    fields = {"id": "1", "image": "AAAA", "deadline": deadline, "attempt": 1}
+    with pytest.raises(ValueError, match=r"deadline|type|float"):
+        Job.from_fields(fields, image_bytes=3)
+
+
+def test_all_keys_begin_with_the_prefix() -> None:
+    keys = Keys(Settings(_env_file=None, key_prefix="mine:", image_queue="q"))  # type: ignore[call-arg]
+    names = [keys.queue, keys.workers, keys.claim("1"), keys.result("1"), keys.worker("w")]
+    assert names == ["mine:q", "mine:workers", "mine:claim:1", "mine:result:1", "mine:worker:w"]
+
+
+def test_the_clock_asks_redis_once_and_runs_on_when_redis_is_away() -> None:
+    server = fakeredis.FakeServer()
+    clock = RedisClock(fakeredis.FakeRedis(server=server))
+    first = clock.now()
+    server.connected = False
+    clock._refresh_at = 0
+    assert 0 <= clock.now() - first < 10
+
+
+def test_a_clock_that_could_never_ask_says_so() -> None:
+    server = fakeredis.FakeServer()
+    server.connected = False
+    with pytest.raises(redis.ConnectionError):
+        RedisClock(fakeredis.FakeRedis(server=server)).now()
