@@ -57,18 +57,18 @@ def free_port() -> int:
 
 
 @contextmanager
-def embedded_redis(server: Path | None = None, *options: str) -> Iterator[str]:
+def embedded_redis(server: Path | None = None, port: int | None = None) -> Iterator[str]:
     """Run a Redis server and yield its URL; it is stopped at the end.
 
     Args:
         server: the program; by default the one that `find_server` finds.
-        options: further options of its command line.
+        port: where it listens; by default a free one.
 
     Raises:
         RedisNotFound: there is none, or it does not start.
     """
-    port = free_port()
-    command = [str(server or find_server()), "--bind", "127.0.0.1", "--port", str(port), "--save", "", *options]
+    port = port or free_port()
+    command = [str(server or find_server()), "--bind", "127.0.0.1", "--port", str(port), "--save", ""]
     with tempfile.TemporaryDirectory() as folder:
         # In a session of its own, so that a Ctrl-C does not stop it before those who use it.
         process = subprocess.Popen(

@@ -145,20 +145,26 @@ class JobQueue:
         return state.decode(), detail[0] if detail else b""
 
     def _push_again(self, job: Job, state: str) -> Job:
-        """Put the job at the front of the queue; its attempts are counted by the workers that died of it.
+        """Put the job at the front of the queue; what counts as an attempt is a worker that died of it.
+
+        Returns:
+            the job as it is now in the queue; the old one when Redis would not take it.
 
         Raises:
             JobFailed: that was the last attempt.
         """
-        if state == "orphaned":
-            job = replace(job, attempt=job.attempt + 1)
-        if job.attempt > self._settings.max_attempts:
+        again = replace(job, attempt=job.attempt + 1) if state == "orphaned" else job
+        if again.attempt > self._settings.max_attempts:
             raise JobFailed(f"Each of the {self._settings.max_attempts} workers that took this picture has died.")
-        with suppress(redis.RedisError), self._redis.pipeline(transaction=True) as pipeline:
-            pipeline.delete(self._keys.claim(job.id))
-            pipeline.lpush(self._keys.queue, job.to_json())
-            pipeline.execute()
-        return job
+        try:
+            with self._redis.pipeline(transaction=True) as pipeline:
+                pipeline.delete(self._keys.claim(job.id))
+                pipeline.lpush(self._keys.queue, again.to_json())
+                pipeline.execute()
+        except redis.RedisError as error:
+            log("redis_unavailable", level="warning", id=job.id, error=error)
+            return job
+        return again
 
     def _withdraw(self, job: Job) -> None:
         """Take the job off the queue, if it is still there, and end the request."""

@@ -105,12 +105,12 @@ class JobSource:
         try:
             self._publish(answers, store=True)
         except redis.OutOfMemoryError:
-            # A message needs no memory, and taking the next job will give some back.
+            # A message outside of a transaction needs no memory, and taking the next job will give some back.
             log("answers_not_stored", level="warning", reason="Redis is out of memory")
             self._publish(answers, store=False)
 
     def _publish(self, answers: Sequence[Answer], store: bool) -> None:
-        with self._redis.pipeline(transaction=True) as pipeline:
+        with self._redis.pipeline(transaction=store) as pipeline:
             for answer in answers:
                 text = answer.to_json()
                 if store:
@@ -128,6 +128,7 @@ class Heartbeat:
         self._keys = Keys(settings)
         self._redis = connect(settings)
         self._clock = RedisClock(self._redis)
+        self._ttl_ms = int(settings.heartbeat_ttl_s * 1000)
         self._info = info
         self._progress_at = time.monotonic()
         self._stopped = threading.Event()
@@ -161,11 +162,16 @@ class Heartbeat:
         info = self._info
         now = self._clock.now()
         with self._redis.pipeline(transaction=True) as pipeline:
-            pipeline.set(self._keys.worker(info.name), info.to_json(), px=int(self._settings.heartbeat_ttl_s * 1000))
+            pipeline.set(self._keys.worker(info.name), info.to_json(), px=self._ttl_ms)
             pipeline.zadd(self._keys.workers, {info.name: now})
             pipeline.zremrangebyscore(self._keys.workers, "-inf", now - WORKERS_TTL_S)
             pipeline.expire(self._keys.workers, WORKERS_TTL_S)
-            pipeline.execute()
+            try:
+                pipeline.execute()
+            except redis.OutOfMemoryError:
+                # Renewing takes no memory, and the web servers must not think that this worker has died.
+                self._redis.pexpire(self._keys.worker(info.name), self._ttl_ms)
+                raise
 
     def _quietly(self, call: Callable[[], object]) -> None:
         try:

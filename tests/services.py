@@ -73,6 +73,10 @@ class Services:
         """Start a script with these settings in its environment."""
         return self.start_command([sys.executable, script], **changes)
 
+    def start_module(self, module: str, **changes: object) -> Process:
+        """Start a module of the tests with these settings in its environment."""
+        return self.start_command([sys.executable, "-m", module], **changes)
+
     def start_command(self, command: list[str], **changes: object) -> Process:
         """Start any command with these settings in its environment."""
         values = self._settings.model_dump(exclude_unset=True) | {k.lower(): v for k, v in changes.items()}
