@@ -17,12 +17,29 @@ class ServiceError(Exception):
         self.detail = detail
         self.retry_after_s = retry_after_s
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers that belong to the status."""
+        return {} if self.retry_after_s is None else {"Retry-After": str(self.retry_after_s)}
+
 
 class BadImage(ServiceError):
     """There is no picture in the request, or it cannot be read."""
 
     status = 400
     title = "Not a picture"
+
+
+class Unauthorized(ServiceError):
+    """The request has no API key, or a wrong one."""
+
+    status = 401
+    title = "Unauthorized"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """How to authenticate, as RFC 9110 wants it."""
+        return {"WWW-Authenticate": "Bearer"}
 
 
 class ImageTooLarge(ServiceError):
@@ -37,6 +54,13 @@ class UnsupportedFormat(ServiceError):
 
     status = 415
     title = "Unsupported format"
+
+
+class TooManyRequests(ServiceError):
+    """The client has reached its limit."""
+
+    status = 429
+    title = "Too many requests"
 
 
 class JobFailed(ServiceError):

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_DIR = Path(__file__).resolve().parent
@@ -55,6 +55,11 @@ class Settings(BaseSettings):
     max_upload_bytes: Count = 10 * 1024 * 1024
     max_image_pixels: Count = 50_000_000
 
+    # Secrets, separated by commas.
+    api_keys: SecretStr = SecretStr("")
+    rate_limit: str = ""
+    trusted_proxies: Annotated[int, Field(ge=0)] = 0
+
     server_name: str = ""
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -65,6 +70,16 @@ class Settings(BaseSettings):
         if not self.redis_url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("REDIS_URL: must begin with redis://, rediss:// (TLS) or unix://")
         return self
+
+    @field_validator("rate_limit")
+    @classmethod
+    def check_rate_limit(cls, value: str) -> str:
+        """Refuse a limit that the library of that name does not understand."""
+        if value:
+            from limits import parse_many
+
+            parse_many(value)
+        return value
 
     @property
     def image_bytes(self) -> int:

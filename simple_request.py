@@ -4,6 +4,7 @@ python simple_request.py castle_image.jpg
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("image", nargs="?", type=Path, default=DEFAULT_IMAGE, help="a picture (default: the castle)")
     parser.add_argument("--url", default=DEFAULT_URL, help="where the service is (default: %(default)s)")
+    parser.add_argument("--api-key", default=os.environ.get("API_KEY"), help="where one is needed (default: $API_KEY)")
     args = parser.parse_args()
     try:
-        answer = classify(args.image, args.url)
+        answer = classify(args.image, args.url, args.api_key)
     except OSError as error:  # the file's, and those of requests
         print(f"{args.url}: {error}" if isinstance(error, requests.RequestException) else error, file=sys.stderr)
         return 1
@@ -34,15 +36,18 @@ def main() -> int:
     return 0
 
 
-def classify(image: Path, url: str) -> dict[str, Any]:
+def classify(image: Path, url: str, api_key: str | None = None) -> dict[str, Any]:
     """Send one picture and return the service's answer, which may be an error of its own.
 
     Raises:
         OSError: the picture cannot be read.
         requests.RequestException: nothing that speaks JSON answers at that address.
     """
+    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     with image.open("rb") as file:
-        response = requests.post(f"{url.rstrip('/')}/predict", files={"image": file}, timeout=TIMEOUT_S)
+        response = requests.post(
+            f"{url.rstrip('/')}/predict", files={"image": file}, headers=headers, timeout=TIMEOUT_S
+        )
     answer: dict[str, Any] = response.json()
     return answer
 

@@ -5,13 +5,15 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from flask import Flask, Response, g, jsonify, render_template, request
 from PIL import Image
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.middleware.proxy_fix import ProxyFix
 
+from access import Access
 from errors import BadImage, ImageTooLarge, ServiceError, UnsupportedFormat
 from helpers import image_to_pixels
 from job_protocol import Answer
@@ -38,21 +40,24 @@ def create_app(settings: Settings, jobs: JobQueue) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes + FORM_OVERHEAD_BYTES
     # Our own limit is checked instead, before anything is decoded.
     Image.MAX_IMAGE_PIXELS = None
+    if settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies)  # type: ignore[method-assign]
     _follow_requests(app)
     _answer_errors(app, settings)
     _serve_health(app, jobs)
-    _serve_predictions(app, settings, jobs)
+    _serve_predictions(app, settings, jobs, Access(settings))
     app.add_url_rule("/", "page", lambda: render_template("index.html"))
     return app
 
 
-def _serve_predictions(app: Flask, settings: Settings, jobs: JobQueue) -> None:
+def _serve_predictions(app: Flask, settings: Settings, jobs: JobQueue, access: Access) -> None:
     # As many pictures are decoded at once as there are cores: more would only take memory.
     decoding = threading.BoundedSemaphore(os.cpu_count() or 1)
     shape = (settings.image_width, settings.image_height, settings.image_chans)
 
     @app.post("/predict")
     def predict() -> Response:
+        access.check(request.headers.get("Authorization", ""), request.remote_addr or "")
         jobs.check_open()
         upload = _upload(settings.max_upload_bytes)
         received = time.perf_counter()
@@ -103,7 +108,7 @@ def _follow_requests(app: Flask) -> None:
 def _answer_errors(app: Flask, settings: Settings) -> None:
     @app.errorhandler(ServiceError)
     def service_error(error: ServiceError) -> Response:
-        return _problem(error.status, error.title, error.detail, error.retry_after_s)
+        return _problem(error.status, error.title, error.detail, error.headers)
 
     @app.errorhandler(RequestEntityTooLarge)
     def too_many_bytes(_error: RequestEntityTooLarge) -> Response:
@@ -111,10 +116,9 @@ def _answer_errors(app: Flask, settings: Settings) -> None:
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response:
-        response = _problem(error.code or 500, error.name, error.description or "")
-        if allowed := getattr(error, "valid_methods", None):
-            response.headers["Allow"] = ", ".join(allowed)
-        return response
+        headers = dict(error.get_headers())
+        del headers["Content-Type"]
+        return _problem(error.code or 500, error.name, error.description or "", headers)
 
     @app.errorhandler(Exception)
     def unexpected_error(_error: Exception) -> Response:
@@ -171,14 +175,13 @@ def _too_large(max_bytes: int) -> ImageTooLarge:
     return ImageTooLarge(f"The upload is too large; at most {max_bytes} bytes are taken.")
 
 
-def _problem(status: int, title: str, detail: str, retry_after_s: int | None = None) -> Response:
+def _problem(status: int, title: str, detail: str, headers: Mapping[str, str] | None = None) -> Response:
     """Render an error as RFC 9457 says."""
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "success": False}
     response = jsonify(body | {"id": g.id})
     response.status_code = status
     response.content_type = "application/problem+json"
-    if retry_after_s is not None:
-        response.headers["Retry-After"] = str(retry_after_s)
+    response.headers.update(headers or {})
     return response
 
 

@@ -1,0 +1,91 @@
+"""Who may use the service, and how often; against a real Redis, which counts."""
+
+import io
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from embedded_redis import free_port
+from tests.conftest import Client, MakeSettings, picture
+from tests.test_web_app import StubQueue, assert_problem
+from web_app import create_app
+
+
+def http(settings: object) -> FlaskClient:
+    return create_app(settings, StubQueue()).test_client()  # type: ignore[arg-type]
+
+
+def post(http: FlaskClient, key: str | None = None, **options: object) -> TestResponse:
+    headers = {"Authorization": f"Bearer {key}"} if key is not None else {}
+    data = {"image": (io.BytesIO(picture()), "picture.png")}
+    return http.post("/predict", data=data, headers=headers | dict(options.pop("headers", {})), **options)  # type: ignore[call-overload]
+
+
+def test_without_api_keys_everybody_may(make_settings: MakeSettings) -> None:
+    assert post(http(make_settings())).status_code == 200
+
+
+@pytest.mark.parametrize("key", ["first", "second"])
+def test_each_of_the_api_keys_opens(key: str, make_settings: MakeSettings) -> None:
+    assert post(http(make_settings(api_keys="first, second")), key).status_code == 200
+
+
+@pytest.mark.parametrize("key", [None, "", "wrong", "firs", "firstt", "first,second", "FIRST", "Bearer first", "ü"])
+def test_no_other_key_does(key: str | None, make_settings: MakeSettings) -> None:
+    response = post(http(make_settings(api_keys="first,second")), key)
+    assert_problem(response, 401, "Authorization: Bearer KEY")
+    assert response.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_another_scheme_does_not_open(make_settings: MakeSettings) -> None:
+    response = post(http(make_settings(api_keys="first")), headers={"Authorization": "first"})
+    assert response.status_code == 401
+
+
+def test_probes_need_no_key(make_settings: MakeSettings) -> None:
+    assert http(make_settings(api_keys="first")).get("/readyz").status_code == 200
+
+
+def test_a_key_is_never_logged(make_settings: MakeSettings, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    client = http(make_settings(api_keys="hunter2"))
+    post(client, "hunter2")
+    post(client, "hunter3")
+    assert "hunter" not in caplog.text + repr([vars(record) for record in caplog.records])
+
+
+def test_a_client_that_asks_too_often_is_told_when_to_come_back(make_settings: MakeSettings) -> None:
+    client = http(make_settings(rate_limit="3/hour"))
+    assert [post(client).status_code for _ in range(3)] == [200] * 3
+    response = post(client)
+    assert_problem(response, 429, "3 per 1 hour")
+    assert 1 <= int(response.headers["Retry-After"]) <= 3600
+
+
+def test_the_limit_holds_across_web_servers_and_for_each_client_alone(make_settings: MakeSettings) -> None:
+    first, second = (http(make_settings(rate_limit="2/hour", api_keys="a,b")) for _ in range(2))
+    assert [post(first, "a").status_code, post(second, "a").status_code] == [200, 200]
+    assert [post(first, "a").status_code, post(second, "a").status_code] == [429, 429]
+    assert post(first, "b").status_code == 200
+
+
+def test_an_address_in_a_header_counts_only_behind_a_trusted_proxy(make_settings: MakeSettings) -> None:
+    for proxies, last in ((0, 429), (1, 200)):
+        settings = make_settings(rate_limit="1/hour", trusted_proxies=proxies, key_prefix=f"proxies{proxies}:")
+        client = http(settings)
+        assert post(client, headers={"X-Forwarded-For": "192.0.2.1"}).status_code == 200
+        assert post(client, headers={"X-Forwarded-For": "192.0.2.2"}).status_code == last
+
+
+def test_the_counts_stay_within_the_prefix_and_expire(make_settings: MakeSettings, client: Client) -> None:
+    settings = make_settings(rate_limit="2/minute", key_prefix="counted:")
+    post(http(settings))
+    (key,) = client.keys("*127.0.0.1*2/1/minute*")
+    assert key.startswith("counted:")
+    assert 0 < client.ttl(key) <= 120
+
+
+def test_without_redis_to_count_the_answer_is_503(make_settings: MakeSettings) -> None:
+    settings = make_settings(rate_limit="2/minute", redis_url=f"redis://127.0.0.1:{free_port()}/0")
+    assert_problem(post(http(settings)), 503, "out of reach")
