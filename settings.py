@@ -27,7 +27,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 5000
     web_processes: Count = 2
-    web_threads: Count = 256
+    web_threads: Count = 512
 
     model: str = "auto"
     preprocess: Literal["caffe", "tf", "torch", "none"] | None = None
