@@ -5,7 +5,7 @@ unpickler below knows four names and refuses all others.
 """
 
 import collections
-import pickle  # nosec B403: only by the unpickler below
+import pickle  # nosec B403
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar

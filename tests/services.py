@@ -16,7 +16,7 @@ import requests
 from embedded_redis import free_port
 from settings import PROJECT_DIR, Settings
 
-TIMEOUT_S = 60
+TIMEOUT_S = 120
 MARK = "PROCESSES_OF_TEST"
 
 
