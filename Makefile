@@ -36,7 +36,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/installed: requirements.txt | $(VENV)/bin/python
-	@echo "Installing requirements.txt (about 600 MB; some minutes the first time)"
+	@echo "Installing requirements.txt (about 450 MB; some minutes the first time)"
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
 	@touch $@
 
