@@ -11,6 +11,7 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 
 from errors import QueueUnavailable, TooManyRequests, Unauthorized
 from job_protocol import connect
+from job_queue import OUT_OF_REACH
 from logger import log
 from settings import Settings
 
@@ -63,7 +64,7 @@ class Access:
             reset_at = self._limiter.get_window_stats(limit, client).reset_time
         except redis.RedisError as error:
             log("redis_unavailable", level="error", error=error)
-            raise QueueUnavailable("The queue is out of reach. Try again soon.", retry_after_s=5) from error
+            raise QueueUnavailable(*OUT_OF_REACH) from error
         wait_s = max(1, round(reset_at - time.time()))
         raise TooManyRequests(f"No more than {limit} are allowed. Try again soon.", retry_after_s=wait_s)
 

@@ -6,6 +6,7 @@ picture, and it lives exactly as long as somebody wants the answer. Inference ha
 done twice harms nobody.
 """
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -49,6 +50,8 @@ return {'waiting'}
 LOOKS_UNTIL_SURE = 2
 # After a refusal the next requests are refused without asking Redis and before their pictures are decoded.
 REFUSAL_HOLDS_S = 0.1
+# What to tell the client, and when it may try again, in seconds.
+OUT_OF_REACH = ("The queue is out of reach. Try again soon.", 5)
 
 
 class JobQueue:
@@ -62,7 +65,8 @@ class JobQueue:
         self._push_script = self._redis.register_script(_PUSH_SCRIPT)
         self._look_script = self._redis.register_script(_LOOK_SCRIPT)
         self._subscriptions = Subscriptions(self._redis)
-        self._refusal: tuple[float, QueueUnavailable] | None = None
+        self._refused_at = -math.inf
+        self._refusal = ("", 0)
 
     def check_open(self) -> None:
         """Refuse at once, at no cost, while others are being refused.
@@ -70,9 +74,8 @@ class JobQueue:
         Raises:
             QueueUnavailable: the queue has just refused a job.
         """
-        refusal = self._refusal
-        if refusal and time.monotonic() - refusal[0] < REFUSAL_HOLDS_S:
-            raise refusal[1]
+        if time.monotonic() - self._refused_at < REFUSAL_HOLDS_S:
+            raise QueueUnavailable(*self._refusal)
 
     def classify(self, pixels: bytes, job_id: str, client_gone: Callable[[], bool] = lambda: False) -> Answer:
         """Queue one picture and wait for its answer.
@@ -95,7 +98,8 @@ class JobQueue:
                 self._push(job)
                 answer = self._wait(job, subscription, end, client_gone)
         except redis.RedisError as error:
-            raise self._refuse(_unavailable(error)) from error
+            log("redis_unavailable", level="error", id=job_id, error=error)
+            raise self._refuse(*OUT_OF_REACH) from error
         with suppress(redis.RedisError):  # it expires by itself
             self._redis.delete(self._keys.result(job_id))
         if answer.error:
@@ -107,14 +111,15 @@ class JobQueue:
         keys = [self._keys.queue, self._keys.workers]
         outcome = self._push_script(keys=keys, args=[job.to_json(), self._settings.queue_capacity, seen_since])
         if outcome == b"no worker":
-            raise self._refuse(QueueUnavailable("No worker is alive. Try again soon.", retry_after_s=5))
+            raise self._refuse("No worker is alive. Try again soon.", retry_after_s=5)
         if outcome == b"full":
-            raise self._refuse(QueueUnavailable("The queue is full. Try again soon.", retry_after_s=1))
+            raise self._refuse("The queue is full. Try again soon.", retry_after_s=1)
         log("job_queued", level="debug", id=job.id)
 
-    def _refuse(self, error: QueueUnavailable) -> QueueUnavailable:
-        self._refusal = (time.monotonic(), error)
-        return error
+    def _refuse(self, detail: str, retry_after_s: int) -> QueueUnavailable:
+        self._refusal = (detail, retry_after_s)
+        self._refused_at = time.monotonic()
+        return QueueUnavailable(detail, retry_after_s)
 
     def _wait(self, job: Job, subscription: Subscription, end: float, client_gone: Callable[[], bool]) -> Answer:
         looks = 0
@@ -183,10 +188,6 @@ class JobQueue:
             names = cast(list[bytes], self._redis.zrangebyscore(self._keys.workers, seen_since, "+inf"))
             values = self._redis.mget([self._keys.worker(name.decode()) for name in names]) if names else []
         except redis.RedisError as error:
-            raise _unavailable(error) from error
+            log("redis_unavailable", level="error", error=error)
+            raise QueueUnavailable(*OUT_OF_REACH) from error
         return [WorkerInfo.from_json(value) for value in values if value]
-
-
-def _unavailable(error: redis.RedisError) -> QueueUnavailable:
-    log("redis_unavailable", level="error", error=error)
-    return QueueUnavailable("The queue is out of reach. Try again soon.", retry_after_s=5)

@@ -4,6 +4,7 @@ import socket
 import sys
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -67,8 +68,14 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def check_redis_url(self) -> Self:
         """Refuse an address that no Redis client understands."""
-        if not self.redis_url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+        url = self.redis_url.get_secret_value()
+        if not url.startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("REDIS_URL: must begin with redis://, rediss:// (TLS) or unix://")
+        try:
+            _ = urlsplit(url).port
+        except ValueError:
+            # From None, since the message would hold the URL's end, and perhaps a password with an odd character.
+            raise ValueError("REDIS_URL: the port must be a number from 0 to 65535") from None
         return self
 
     @field_validator("rate_limit")

@@ -155,13 +155,40 @@ def test_a_workers_error_reaches_the_one_who_asked(settings: Settings) -> None:
 
 
 @pytest.mark.usefixtures("alive")
-def test_a_full_queue_refuses_and_takes_again_when_there_is_room(make_settings: MakeSettings, client: Client) -> None:
+def test_a_full_queue_refuses(make_settings: MakeSettings, client: Client) -> None:
     settings = make_settings(queue_capacity=2)
     client.rpush(Keys(settings).queue, "x", "y")
     with pytest.raises(QueueUnavailable, match="full") as refused:
         JobQueue(settings).classify(PIXELS, "a" * 32)
     assert refused.value.retry_after_s == 1
     assert client.llen(Keys(settings).queue) == 2
+
+
+@pytest.mark.usefixtures("alive")
+def test_while_some_are_refused_all_are_refused_at_no_cost(make_settings: MakeSettings, client: Client) -> None:
+    settings = make_settings(queue_capacity=1)
+    client.rpush(Keys(settings).queue, "x")
+    queue = JobQueue(settings)
+    queue.check_open()
+    with pytest.raises(QueueUnavailable, match="full"):
+        queue.classify(PIXELS, "a" * 32)
+    with pytest.raises(QueueUnavailable, match="full"):
+        queue.check_open()
+    wait_until(lambda: is_open(queue))
+
+
+def is_open(queue: JobQueue) -> bool:
+    try:
+        queue.check_open()
+    except QueueUnavailable:
+        return False
+    return True
+
+
+@pytest.mark.usefixtures("alive")
+def test_a_queue_that_was_full_takes_jobs_again(make_settings: MakeSettings, client: Client) -> None:
+    settings = make_settings(queue_capacity=2)
+    client.rpush(Keys(settings).queue, "x", "y")
     client.delete(Keys(settings).queue)
     with asked(settings) as future:
         answer_jobs(settings, 1)

@@ -38,6 +38,7 @@ def test_the_environment_wins_over_the_env_file(tmp_path: Path, monkeypatch: pyt
         ("REQUEST_TIMEOUT_S", "-1"),
         ("REQUEST_TIMEOUT_S", "inf"),
         ("REDIS_URL", "http://127.0.0.1"),
+        ("REDIS_URL", "redis://127.0.0.1:port/0"),
         ("LOG_LEVEL", "loud"),
         ("RATE_LIMIT", "often"),
     ],
