@@ -97,12 +97,14 @@ class Subscription:
             self._pubsub = None
 
     def _next(self, kind: str, timeout_s: float) -> bytes | None:
-        """Wait for a message of one kind on our channel, passing over what the borrower before us left."""
+        """Wait for a message of one kind.
+
+        What the borrower before us left unread comes before the confirmation of our own channel, and is passed over.
+        """
         end = time.monotonic() + timeout_s
-        channel = self._channel.encode()
         while self._pubsub and (remaining := end - time.monotonic()) > 0:
             message = self._pubsub.get_message(timeout=remaining)
-            if message and message["type"] == kind and message["channel"] == channel:
+            if message and message["type"] == kind:
                 data: bytes = message["data"]
                 return data
         return None

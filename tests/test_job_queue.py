@@ -15,6 +15,7 @@ from job_protocol import Answer, Job, Keys, Prediction, RedisClock, WorkerInfo, 
 from job_queue import JobQueue
 from job_source import Heartbeat, JobSource
 from settings import Settings
+from subscriptions import Subscriptions
 from tests.conftest import Client, MakeSettings
 
 PIXELS = bytes(224 * 224 * 3)
@@ -131,6 +132,15 @@ def test_one_connection_serves_one_request_after_the_other(settings: Settings, c
             answer_jobs(settings, 1)
             future.result()
     assert len(client.client_list(_type="pubsub")) <= before + 1
+
+
+def test_what_one_request_leaves_unread_does_not_reach_the_next(settings: Settings, client: Client) -> None:
+    subscriptions = Subscriptions(connect(settings))
+    with subscriptions.to("first"):
+        assert client.publish("first", "late") == 1
+    with subscriptions.to("second") as subscription:
+        assert client.publish("second", "mine") == 1
+        assert subscription.message(timeout_s=10) == b"mine"
 
 
 @pytest.mark.usefixtures("alive")

@@ -1,17 +1,21 @@
 """HTTP, from the request's bytes to the answer's; the queue behind it is a stand-in that answers at once."""
 
 import io
+import os
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+import web_app
 from errors import DeadlineExceeded, JobFailed, QueueUnavailable, ServiceError
 from job_protocol import Answer, Prediction, WorkerInfo
 from settings import Settings
 from tests.conftest import MakeSettings, picture
-from tests.test_job_queue import INFO
+from tests.test_job_queue import INFO, wait_until
 from web_app import create_app
 
 PREDICTIONS = tuple(Prediction(f"label_{rank}", 0.5 / (rank + 1)) for rank in range(5))
@@ -192,3 +196,28 @@ def test_a_network_of_one_channel_gets_gray_pixels(make_settings: MakeSettings, 
     http = create_app(settings, queue).test_client()  # type: ignore[arg-type]
     assert http.post("/predict", data=form(picture("white"))).status_code == 200
     assert queue.pixels == [b"\xff" * 28 * 20]
+
+
+def test_no_more_pictures_are_decoded_at_once_than_there_are_cores(
+    http: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cores = os.cpu_count() or 1
+    under_way: list[int] = []
+    peaks: list[int] = []
+    release = threading.Event()
+
+    def decode(*_: object) -> bytes:
+        under_way.append(1)
+        peaks.append(len(under_way))
+        release.wait(10)
+        under_way.pop()
+        return b""
+
+    monkeypatch.setattr(web_app, "image_to_pixels", decode)
+    clients = [http.application.test_client() for _ in range(cores + 4)]
+    with ThreadPoolExecutor(len(clients)) as pool:
+        answers = [pool.submit(client.post, "/predict", data=form(picture())) for client in clients]
+        wait_until(lambda: len(under_way) == cores)
+        release.set()
+        assert {answer.result().status_code for answer in answers} == {200}
+    assert max(peaks) == cores
