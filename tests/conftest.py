@@ -12,7 +12,9 @@ import redis
 from PIL import Image
 
 from embedded_redis import embedded_redis
+from job_protocol import WorkerInfo
 from settings import Settings
+from tests.services import Services
 
 CASTLE = Path(__file__).parent.parent / "castle_image.jpg"
 # The corners of the colour cube; `colour_network` tells them apart.
@@ -26,6 +28,12 @@ COLOURS = {
     "yellow": (255, 255, 0),
     "white": (255, 255, 255),
 }
+
+# What `simple_request.py` prints for it.
+CASTLE_LINES = r"1\. castle: 0\.[89]\d{3}\n(?:[2-5]\. [a-z_]+: 0\.\d{4}\n){4}"
+# A picture as the network takes it, and a worker that takes it.
+PIXELS = bytes(224 * 224 * 3)
+INFO = WorkerInfo("w1", model="m", engine="e", batch_size=1, note="", host="h", pid=1)
 
 MakeSettings = Callable[..., Settings]
 # The type stubs of redis-py say bytes, str or None almost everywhere; a test knows which.
@@ -77,6 +85,15 @@ def make_settings(redis_url: str) -> MakeSettings:
 @pytest.fixture
 def settings(make_settings: MakeSettings) -> Settings:
     return make_settings()
+
+
+@pytest.fixture
+def services(settings: Settings, tmp_path: Path) -> Iterator[Services]:
+    """The real scripts as processes, with the module's settings; none of them outlives the test."""
+    services = Services(settings, tmp_path)
+    yield services
+    services.close()
+    assert services.running() == []
 
 
 @pytest.fixture(scope="session")

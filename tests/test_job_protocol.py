@@ -8,7 +8,7 @@ import redis
 
 from job_protocol import Answer, Job, Keys, Prediction, RedisClock, WorkerInfo
 from settings import Settings
-from tests.test_job_queue import INFO
+from tests.conftest import INFO
 
 
 def test_an_answer_survives_the_way() -> None:

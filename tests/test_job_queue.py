@@ -1,9 +1,8 @@
 """The web server's side of the queue, against a real Redis with a hand-made worker at the other end."""
 
 import json
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -11,15 +10,13 @@ import pytest
 
 from embedded_redis import carried_server, embedded_redis, free_port
 from errors import DeadlineExceeded, JobFailed, QueueUnavailable
-from job_protocol import Answer, Job, Keys, Prediction, RedisClock, WorkerInfo, connect
+from job_protocol import Answer, Job, Keys, Prediction, RedisClock, connect
 from job_queue import JobQueue
 from job_source import Heartbeat, JobSource
 from settings import Settings
 from subscriptions import Subscriptions
-from tests.conftest import Client, MakeSettings
-
-PIXELS = bytes(224 * 224 * 3)
-INFO = WorkerInfo("w1", model="m", engine="e", batch_size=1, note="", host="h", pid=1)
+from tests.conftest import INFO, PIXELS, Client, MakeSettings
+from tests.services import wait_until
 
 
 @pytest.fixture
@@ -31,18 +28,9 @@ def alive(settings: Settings) -> Iterator[None]:
 
 @contextmanager
 def beating(settings: Settings) -> Iterator[None]:
-    clock = RedisClock(connect(settings))
     with Heartbeat(settings, INFO), connect(settings) as client:
         wait_until(lambda: client.exists(Keys(settings).worker("w1")))
         yield
-    assert clock.now() > 0
-
-
-def wait_until(condition: Callable[[], object], timeout_s: float = 10) -> None:
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, "the condition never came true"
-        threading.Event().wait(0.005)
 
 
 def answer(job: Job) -> Answer:

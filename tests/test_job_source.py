@@ -8,8 +8,8 @@ import pytest
 from job_protocol import Answer, Job, Keys, Prediction, RedisClock, WorkerInfo, connect
 from job_source import Heartbeat, JobSource
 from settings import Settings
-from tests.conftest import Client, MakeSettings
-from tests.test_job_queue import INFO, PIXELS, wait_until
+from tests.conftest import INFO, PIXELS, Client, MakeSettings
+from tests.services import wait_until
 
 
 @pytest.fixture

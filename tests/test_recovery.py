@@ -6,17 +6,14 @@ import re
 import signal
 import socket
 import threading
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import requests
 
 from embedded_redis import embedded_redis, free_port
 from job_protocol import Keys
 from settings import Settings
+from tests.clients import label, post, posting
 from tests.conftest import COLOURS, Client, MakeSettings, picture
 from tests.services import Process, Services, wait_until
 
@@ -30,14 +27,6 @@ def settings(colour_settings: MakeSettings) -> Settings:
 
 
 @pytest.fixture
-def services(settings: Settings, tmp_path: Path) -> Iterator[Services]:
-    services = Services(settings, tmp_path)
-    yield services
-    services.close()
-    assert services.running() == []
-
-
-@pytest.fixture
 def keys(settings: Settings) -> Keys:
     return Keys(settings)
 
@@ -46,23 +35,6 @@ def start_frail_worker(services: Services, delay_s: float = 0) -> Process:
     worker = services.start_module("tests.frail_worker", TEST_DELAY_S=delay_s)
     wait_until(lambda: "worker_started" in worker.output)
     return worker
-
-
-def post(url: str, colour: str) -> requests.Response:
-    return requests.post(f"{url}/predict", files={"image": picture(colour)}, timeout=60)
-
-
-def label(response: requests.Response) -> str:
-    assert response.status_code == 200, response.text
-    top: str = response.json()["predictions"][0]["label"]
-    return top
-
-
-@contextmanager
-def posting(url: str, *colours: str) -> Iterator[list["Future[requests.Response]"]]:
-    """Clients that wait for their answers while the test does something."""
-    with ThreadPoolExecutor(len(colours)) as pool:
-        yield [pool.submit(post, url, colour) for colour in colours]
 
 
 def claimed_by(client: Client, keys: Keys) -> set[str]:

@@ -11,9 +11,9 @@ import redis
 
 from embedded_redis import find_server, free_port
 from settings import PROJECT_DIR, Settings
+from tests.clients import label, post, posting
 from tests.conftest import Client, MakeSettings
 from tests.services import TIMEOUT_S, Services, wait_until
-from tests.test_recovery import label, post, posting
 
 PASSWORD = "hunter2"  # noqa: S105
 

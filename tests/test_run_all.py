@@ -4,29 +4,19 @@ import re
 import signal
 import socket
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from embedded_redis import free_port
 from settings import PROJECT_DIR, Settings
-from tests.conftest import MakeSettings
+from tests.conftest import CASTLE_LINES, MakeSettings
 from tests.services import Services, answers, redis_servers_of, wait_until
-from tests.test_service import CASTLE_LINES
 
 
 @pytest.fixture
 def settings(make_settings: MakeSettings, model_cache: Path) -> Settings:
     return make_settings(model="efficientnet_lite0", model_cache_dir=model_cache)
-
-
-@pytest.fixture
-def services(settings: Settings, tmp_path: Path) -> Iterator[Services]:
-    services = Services(settings, tmp_path)
-    yield services
-    services.close()
-    assert services.running() == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

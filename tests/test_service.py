@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,24 +16,14 @@ import requests
 from embedded_redis import free_port
 from job_protocol import Keys
 from settings import PROJECT_DIR, Settings
-from tests.conftest import CASTLE, COLOURS, Client, MakeSettings, picture
+from tests.conftest import CASTLE, CASTLE_LINES, COLOURS, Client, MakeSettings, picture
 from tests.services import Services, answers, run_script, wait_until
-
-CASTLE_LINES = r"1\. castle: 0\.[89]\d{3}\n(?:[2-5]\. [a-z_]+: 0\.\d{4}\n){4}"
 
 
 @pytest.fixture
 def settings(colour_settings: MakeSettings) -> Settings:
     """By default the tests serve the colour network, which starts fast and whose answers can be told apart."""
     return colour_settings(web_processes=1)
-
-
-@pytest.fixture
-def services(settings: Settings, tmp_path: Path) -> Iterator[Services]:
-    services = Services(settings, tmp_path)
-    yield services
-    services.close()
-    assert services.running() == []
 
 
 def classify(url: str, upload: bytes) -> dict[str, object]:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from settings import Settings
+from tests.clients import label, post
 from tests.conftest import MakeSettings, picture
 from tests.services import Services
-from tests.test_recovery import label, post
 
 HEAD = "POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {}\r\n\r\n"
 

@@ -14,8 +14,8 @@ import web_app
 from errors import DeadlineExceeded, JobFailed, QueueUnavailable, ServiceError
 from job_protocol import Answer, Prediction, WorkerInfo
 from settings import Settings
-from tests.conftest import MakeSettings, picture
-from tests.test_job_queue import INFO, wait_until
+from tests.conftest import INFO, MakeSettings, picture
+from tests.services import wait_until
 from web_app import create_app
 
 PREDICTIONS = tuple(Prediction(f"label_{rank}", 0.5 / (rank + 1)) for rank in range(5))
