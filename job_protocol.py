@@ -14,6 +14,8 @@ from settings import Settings
 
 CONNECT_TIMEOUT_S = 2
 SOCKET_TIMEOUT_S = 5
+# Each thread has one or two connections, and that is limit enough: redis-py's own, 100, would have requests refused.
+MAX_CONNECTIONS = 2**31
 # The year 2286: milliseconds with ten digits before the last three, which Redis takes as a time to expire at.
 LATEST_DEADLINE = 1e10
 
@@ -150,6 +152,7 @@ def connect(settings: Settings, blocking_s: float = 0) -> redis.Redis:
         settings.redis_url.get_secret_value(),
         protocol=2,
         driver_info=None,
+        max_connections=MAX_CONNECTIONS,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
         socket_timeout=SOCKET_TIMEOUT_S + blocking_s,
         socket_keepalive=True,

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -62,6 +62,13 @@ def test_each_of_many_concurrent_jobs_gets_its_own_answer(settings: Settings) ->
         answer_jobs(settings, len(ids))
         labels = [given.predictions[0].label for given in answers]
     assert labels == [f"label of {job_id}" for job_id in ids]
+
+
+def test_more_than_a_hundred_requests_can_wait_at_once(settings: Settings) -> None:
+    subscriptions = Subscriptions(connect(settings))
+    with ExitStack() as waiting:
+        for number in range(150):
+            waiting.enter_context(subscriptions.to(f"{settings.key_prefix}{number}"))
 
 
 @pytest.mark.usefixtures("alive")
