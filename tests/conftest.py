@@ -1,6 +1,5 @@
 """What several tests need: a real Redis, settings of their own, a tiny network."""
 
-import io
 import os
 import uuid
 from collections.abc import Callable, Generator, Iterator
@@ -9,26 +8,17 @@ from typing import Any
 
 import pytest
 import redis
-from PIL import Image
 
+# Tests take COLOURS and `picture` from here.
+from benchmarks.colour_network import COLOURS as COLOURS
+from benchmarks.colour_network import network_settings, save_network
+from benchmarks.colour_network import picture as picture
 from embedded_redis import embedded_redis
 from job_protocol import WorkerInfo
 from settings import Settings
 from tests.services import Services
 
 CASTLE = Path(__file__).parent.parent / "castle_image.jpg"
-# The corners of the colour cube; `colour_network` tells them apart.
-COLOURS = {
-    "black": (0, 0, 0),
-    "blue": (0, 0, 255),
-    "green": (0, 255, 0),
-    "cyan": (0, 255, 255),
-    "red": (255, 0, 0),
-    "magenta": (255, 0, 255),
-    "yellow": (255, 255, 0),
-    "white": (255, 255, 255),
-}
-
 # What `simple_request.py` prints for it.
 CASTLE_LINES = r"1\. castle: 0\.[89]\d{3}\n(?:[2-5]\. [a-z_]+: 0\.\d{4}\n){4}"
 # A picture as the network takes it, and a worker that takes it.
@@ -48,13 +38,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         report.outcome = "failed"
         report.longrepr = f"skipped, which is not allowed in CI: {report.longrepr}"
     return report
-
-
-def picture(colour: str = "red", format: str = "PNG", size: tuple[int, int] = (64, 48)) -> bytes:  # noqa: A002
-    """Return a file with a picture of one colour."""
-    buffer = io.BytesIO()
-    Image.new("RGB", size, COLOURS[colour]).save(buffer, format)
-    return buffer.getvalue()
 
 
 @pytest.fixture(scope="session")
@@ -103,30 +86,18 @@ def model_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def colour_network(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A .keras file that names the corner of the colour cube that a picture is nearest to; `labels.txt` beside it."""
-    import keras
-    import numpy as np
-
+def colour_network(tmp_path_factory: pytest.TempPathFactory, model_cache: Path) -> dict[str, object]:
+    """The settings that serve the colour network."""
     folder = tmp_path_factory.mktemp("colours")
-    pixels = keras.Input((224, 224, 3))
-    means = keras.layers.GlobalAveragePooling2D()(pixels)
-    classify = keras.layers.Dense(len(COLOURS), activation="softmax")
-    model = keras.Model(pixels, classify(means))
-    corners = np.array(list(COLOURS.values())) / 255 * 2 - 1
-    classify.set_weights([corners.T / 20, -corners.sum(axis=1) * 127.5 / 20])
-    model.save(folder / "colours.keras")
-    (folder / "labels.txt").write_text("\n".join(COLOURS) + "\n")
-    return folder / "colours.keras"
+    save_network(folder)
+    return network_settings(folder) | {"model_cache_dir": model_cache}
 
 
 @pytest.fixture
-def colour_settings(colour_network: Path, model_cache: Path, make_settings: MakeSettings) -> MakeSettings:
+def colour_settings(colour_network: dict[str, object], make_settings: MakeSettings) -> MakeSettings:
     """Settings that serve the colour network."""
-    labels = colour_network.with_name("labels.txt")
 
     def make(**changes: object) -> Settings:
-        values = {"model": str(colour_network), "labels": labels, "model_cache_dir": model_cache, "batch_size": 4}
-        return make_settings(**(values | changes))
+        return make_settings(**(colour_network | {"batch_size": 4} | changes))
 
     return make
