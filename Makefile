@@ -2,9 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Of `make chaos`.
+SECONDS ?= 60
+SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint audit clean
+.PHONY: help install run test lint audit chaos clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 12
@@ -25,6 +28,9 @@ lint: $(VENV)/installed-dev  ## check style and types
 audit: $(VENV)/installed-dev  ## look for weaknesses in our code and known ones in the libraries
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml .
 	$(BIN)/pip-audit --local --progress-spinner off
+
+chaos: $(VENV)/installed-dev  ## break the service under load; try: make chaos SECONDS=600 SEED=7
+	@$(BIN)/python -m benchmarks.chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
 clean:  ## remove the virtual environment and all caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
