@@ -2,12 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Of `make chaos`.
+# Of `make chaos` and `make soak`.
 SECONDS ?= 60
 SEED ?=
+REQUESTS ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint audit chaos clean
+.PHONY: help install run test lint audit chaos soak clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 12
@@ -31,6 +32,9 @@ audit: $(VENV)/installed-dev  ## look for weaknesses in our code and known ones 
 
 chaos: $(VENV)/installed-dev  ## break the service under load; try: make chaos SECONDS=600 SEED=7
 	@$(BIN)/python -m benchmarks.chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
+soak: $(VENV)/installed-dev  ## send many requests and see whether memory grows: make soak REQUESTS=20000
+	@$(BIN)/python -m benchmarks.soak --requests $(REQUESTS)
 
 clean:  ## remove the virtual environment and all caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

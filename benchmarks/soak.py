@@ -1,0 +1,124 @@
+"""Many requests, one after the other: what the service takes must not grow with them.
+
+    python -m benchmarks.soak --requests 20000
+
+After each quarter the resident memory of web server and worker is noted, and what Redis holds; the exit code is 1 when
+the last quarter shows more than the first, or when a request failed. Linux only, for /proc.
+"""
+
+import argparse
+import contextlib
+import os
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from benchmarks.colour_network import picture
+from benchmarks.commands import make_network, stop_on_signal
+from benchmarks.fleet import Fleet, Server
+from stress_test import run
+
+CONCURRENCY = 8
+QUARTERS = 4
+STEPS_PER_QUARTER = 5
+MIB = 2**20
+# The first quarter warms everything up, but allocators go on finding a better place for things for a while, and which
+# threads and connections are in use differs by chance; a leak of a single picture in a thousand would show more.
+MEMORY_GROWTH = 0.05
+MEMORY_GROWTH_MIB = 5.0
+# A new peak of requests at the same moment opens a connection for commands and one for the subscription.
+MORE_CONNECTIONS = 2 * CONCURRENCY
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What there is after some requests, when none is under way."""
+
+    requests: int
+    web_server_mib: float
+    worker_mib: float
+    redis_mib: float
+    redis_keys: int
+    redis_connections: int
+
+    def grown_since(self, first: "Sample") -> list[str]:
+        """Name what has grown more than it may."""
+        allowed = {name: value * (1 + MEMORY_GROWTH) + MEMORY_GROWTH_MIB for name, value in asdict(first).items()}
+        allowed |= {
+            "requests": self.requests,
+            "redis_keys": first.redis_keys,
+            "redis_connections": first.redis_connections + MORE_CONNECTIONS,
+        }
+        return [name for name, value in asdict(self).items() if value > allowed[name]]
+
+
+def main() -> int:
+    """Send the requests, print the table and return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, default=20_000, help="how many (default: %(default)s)")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name, stop_on_signal() as stop:
+        folder = Path(name)
+        with Fleet(folder, web_servers=1, workers=1, **make_network(folder)) as fleet:
+            samples = soak(fleet, args.requests, stop)
+    _print_table(samples)
+    if len(samples) < QUARTERS:
+        print("FAILED: not all requests were sent and answered")
+        return 1
+    grown = samples[-1].grown_since(samples[0])
+    print(f"FAILED: {', '.join(grown)} has grown" if grown else "PASSED: nothing has grown")
+    return 1 if grown else 0
+
+
+def soak(fleet: Fleet, requests: int, stop: threading.Event) -> list[Sample]:
+    """Send the requests and return a sample for each quarter; less of them when a request failed or `stop` was set."""
+    samples: list[Sample] = []
+    steps = QUARTERS * STEPS_PER_QUARTER
+    sent = 0
+    for step in range(1, steps + 1):
+        count = requests * step // steps - sent
+        started = time.monotonic()
+        report = run(f"{fleet.urls()[0]}/predict", picture(), count, CONCURRENCY)
+        sent += count
+        print(f"{sent} of {requests}, {count / (time.monotonic() - started):.0f} a second", flush=True)
+        if report.failed or stop.is_set():
+            print(dict(report.outcomes))
+            break
+        if step % STEPS_PER_QUARTER == 0:
+            samples.append(_sample(fleet, sent))
+    return samples
+
+
+def _sample(fleet: Fleet, requests: int) -> Sample:
+    (web_server,), (worker,) = fleet.web_servers, fleet.workers
+    info = fleet.redis_client.info()
+    return Sample(
+        requests=requests,
+        web_server_mib=_resident_mib(web_server),
+        worker_mib=_resident_mib(worker),
+        redis_mib=info["used_memory"] / MIB,
+        redis_keys=fleet.redis_client.dbsize(),
+        redis_connections=info["connected_clients"],
+    )
+
+
+def _resident_mib(server: Server) -> float:
+    """Return the memory of all processes of a server, which are those of its process group."""
+    pages = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if os.getpgid(int(folder.name)) == server.process.popen.pid:
+                pages += int((folder / "statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / MIB
+
+
+def _print_table(samples: list[Sample]) -> None:
+    for line in [list(asdict(samples[0])), *(asdict(sample).values() for sample in samples)] if samples else []:
+        print("  ".join(f"{cell:>17.1f}" if isinstance(cell, float) else f"{cell:>17}" for cell in line))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
