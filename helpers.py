@@ -2,14 +2,22 @@
 
 import binascii
 import io
+import re
 
 import pybase64
 from PIL import Image, UnidentifiedImageError, features
 
-from errors import BadImage, ImageTooLarge, UnsupportedFormat
+from errors import BadImage, ImageTooLarge, ServiceError, UnsupportedFormat
 
 _FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"]
 _MODES = {1: "L", 3: "RGB"}
+# What people send besides pictures that Pillow knows, by how such a file begins.
+_OTHER_FORMATS = {
+    "HEIC": re.compile(rb".{4}ftyphe[iv]", re.DOTALL),
+    "JPEG XL": re.compile(rb"\xff\x0a|\0\0\0\x0cJXL "),
+    "PDF": re.compile(rb"%PDF-"),
+    "SVG": re.compile(rb"\s*<(?:svg|[?!].*<svg)", re.DOTALL),
+}
 
 
 def image_formats() -> list[str]:
@@ -56,22 +64,30 @@ def _open(upload: bytes) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooLarge(str(error)) from error
     except UnidentifiedImageError as error:
-        taken = ", ".join(image_formats())
-        if other := _other_format(upload):
-            raise UnsupportedFormat(f"{other} pictures are not taken; send one of {taken}.") from error
-        raise BadImage(f"This is not a picture that can be read; send one of {taken}.") from error
+        raise _unreadable(upload) from error
     except Exception as error:  # and so do the readers of its headers
-        raise BadImage(f"The picture's header is damaged: {error}") from error
+        raise BadImage(f"The picture's header is damaged or incomplete: {error}") from error
 
 
-def _other_format(upload: bytes) -> str | None:
-    """Name a format that Pillow knows by its first bytes, without decoding anything."""
+def _unreadable(upload: bytes) -> ServiceError:
+    """Say what the upload is instead of a picture that can be read, as far as its first bytes tell."""
+    taken = ", ".join(image_formats())
+    name = _format_of(upload)
+    if name is None:
+        return BadImage(f"This is not a picture that can be read; send one of {taken}.")
+    if name in image_formats():
+        return BadImage(f"The header of this {name} picture is damaged or incomplete.")
+    return UnsupportedFormat(f"{name} pictures are not taken; send one of {taken}.")
+
+
+def _format_of(upload: bytes) -> str | None:
+    """Name a format by its first bytes, without decoding anything."""
     Image.init()
-    prefix = upload[:16].ljust(16, b"\0")
-    for name, (_factory, accepts) in Image.OPEN.items():
-        if name not in image_formats() and accepts and accepts(prefix) is True:
-            return name
-    return None
+    head = upload[:1000]
+    prefix = head[:16].ljust(16, b"\0")
+    known = (name for name, (_factory, accepts) in Image.OPEN.items() if accepts and accepts(prefix) is True)
+    others = (name for name, begins in _OTHER_FORMATS.items() if begins.match(head))
+    return next(known, None) or next(others, None)
 
 
 def _to_mode(image: Image.Image, mode: str) -> Image.Image:

@@ -101,9 +101,7 @@ def test_a_truncated_picture_is_a_bad_one(format: str) -> None:  # noqa: A002
         decode(upload[: len(upload) // 2])
 
 
-@pytest.mark.parametrize(
-    "upload", [b"", b"hello", b"<html></html>", b"<svg/>", b"%PDF-1.7", b"\xff\xd8\xff", b"GIF89a"]
-)
+@pytest.mark.parametrize("upload", [b"", b"hello", b"<html></html>", b"\xff\xd8\xff", b"GIF89a"])
 def test_what_is_no_picture_is_a_bad_one(upload: bytes) -> None:
     with pytest.raises(BadImage):
         decode(upload)
