@@ -2,10 +2,12 @@
 
 import binascii
 import io
+import math
 import re
 
 import pybase64
 from PIL import Image, UnidentifiedImageError, features
+from PIL.TiffImagePlugin import TiffImageFile
 
 from errors import BadImage, ImageTooLarge, ServiceError, UnsupportedFormat
 
@@ -18,6 +20,11 @@ _OTHER_FORMATS = {
     "PDF": re.compile(rb"%PDF-"),
     "SVG": re.compile(rb"\s*<(?:svg|[?!].*<svg)", re.DOTALL),
 }
+# A JPEG picture may have any number of these, each at the price of going through all of it once more.
+_MAX_JPEG_SCANS = 100
+_MAX_EXIF_SEGMENTS = 1000
+# Numbers of TIFF's tags.
+_TILE_WIDTH, _TILE_LENGTH = 322, 323
 
 
 def image_formats() -> list[str]:
@@ -45,24 +52,27 @@ def image_to_pixels(upload: bytes, width: int, height: int, channels: int, max_p
         ImageTooLarge: it has more than `max_pixels`.
         UnsupportedFormat: it is a picture in a format that the service does not take.
     """
-    image = _open(upload)
-    if image.width * image.height > max_pixels:
-        raise ImageTooLarge(f"The picture has {image.width} x {image.height} pixels; at most {max_pixels} are taken.")
+    image = _open(upload, max_pixels)
     try:
+        _check_size(image, upload, max_pixels)
         image.load()
         return _to_mode(image, _MODES[channels]).resize((width, height)).tobytes()
+    except ImageTooLarge:
+        raise
     except Exception as error:  # Pillow's decoders raise almost anything on damaged data
         raise BadImage(f"The {image.format} picture is damaged or incomplete: {error}") from error
 
 
-def _open(upload: bytes) -> Image.Image:
+def _open(upload: bytes, max_pixels: int) -> Image.Image:
     """Read the header only."""
     if not upload:
         raise BadImage("The picture is empty.")
+    if upload.count(b"Exif\0\0") > _MAX_EXIF_SEGMENTS:
+        raise BadImage(f"The picture has more than {_MAX_EXIF_SEGMENTS} Exif segments.")
     try:
         return Image.open(io.BytesIO(upload), formats=image_formats())
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageTooLarge(str(error)) from error
+        raise ImageTooLarge(f"The picture has too many pixels; at most {max_pixels} are taken.") from error
     except UnidentifiedImageError as error:
         raise _unreadable(upload) from error
     except Exception as error:  # and so do the readers of its headers
@@ -88,6 +98,21 @@ def _format_of(upload: bytes) -> str | None:
     known = (name for name, (_factory, accepts) in Image.OPEN.items() if accepts and accepts(prefix) is True)
     others = (name for name, begins in _OTHER_FORMATS.items() if begins.match(head))
     return next(known, None) or next(others, None)
+
+
+def _check_size(image: Image.Image, upload: bytes, max_pixels: int) -> None:
+    """Refuse what would cost too much memory or time, before anything is decoded."""
+    if image.width * image.height > max_pixels:
+        raise ImageTooLarge(f"The picture has {image.width} x {image.height} pixels; at most {max_pixels} are taken.")
+    if isinstance(image, TiffImageFile):
+        # A tile is decoded as a whole, even one that is larger than its picture.
+        sides = (image.tag_v2.get(tag) for tag in (_TILE_WIDTH, _TILE_LENGTH))
+        if math.prod(side for side in sides if isinstance(side, int)) > max_pixels:
+            raise ImageTooLarge(f"The picture's tiles have too many pixels; at most {max_pixels} are taken.")
+    scans = upload.count(b"\xff\xda") if image.format in ("JPEG", "MPO") else 1
+    # A file that follows the picture, such as a phone's video, has these bytes a few times by chance.
+    if image.width * image.height * scans > max_pixels * _MAX_JPEG_SCANS:
+        raise ImageTooLarge(f"The picture has {scans} scans, too many for {image.width} x {image.height} pixels.")
 
 
 def _to_mode(image: Image.Image, mode: str) -> Image.Image:

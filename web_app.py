@@ -38,8 +38,8 @@ def create_app(settings: Settings, jobs: JobQueue) -> Flask:
     app = Flask(__name__)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes + FORM_OVERHEAD_BYTES
-    # Our own limit is checked instead, before anything is decoded.
-    Image.MAX_IMAGE_PIXELS = None
+    # Our own limit is the exact one. Pillow's is behind it, since some of its readers of headers allocate pixels.
+    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, settings.max_image_pixels)
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies)  # type: ignore[method-assign]
     _follow_requests(app)
