@@ -14,12 +14,13 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from access import Access
-from errors import BadImage, ImageTooLarge, ServiceError, UnsupportedFormat
+from errors import ServiceError
 from helpers import image_to_pixels
 from job_protocol import Answer
 from job_queue import JobQueue
 from logger import Level, log
 from settings import Settings
+from uploads import UploadRequest, drain_upload, too_large, uploaded_picture
 
 # What multipart adds around a picture.
 FORM_OVERHEAD_BYTES = 64 * 1024
@@ -36,8 +37,11 @@ SECURITY_HEADERS = {
 def create_app(settings: Settings, jobs: JobQueue) -> Flask:
     """Build the Flask app around its parts."""
     app = Flask(__name__)
+    app.request_class = UploadRequest
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes + FORM_OVERHEAD_BYTES
+    # A photograph that was sent as a text field by mistake shall be told so, like any other.
+    app.config["MAX_FORM_MEMORY_SIZE"] = app.config["MAX_CONTENT_LENGTH"]
     # Our own limit is the exact one. Pillow's is behind it, since some of its readers of headers allocate pixels.
     Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, settings.max_image_pixels)
     if settings.trusted_proxies:
@@ -59,7 +63,7 @@ def _serve_predictions(app: Flask, settings: Settings, jobs: JobQueue, access: A
     def predict() -> Response:
         access.check(request.headers.get("Authorization", ""), request.remote_addr or "")
         jobs.check_open()
-        upload = _upload(settings.max_upload_bytes)
+        upload = uploaded_picture(settings.max_upload_bytes)
         received = time.perf_counter()
         with decoding:
             pixels = image_to_pixels(upload, *shape, settings.max_image_pixels)
@@ -98,6 +102,7 @@ def _follow_requests(app: Flask) -> None:
 
     @app.after_request
     def finish(response: Response) -> Response:
+        drain_upload()
         response.headers.update(SECURITY_HEADERS, **{"X-Request-ID": g.id})
         fields = {"method": request.method, "path": request.path[:LOGGED_PATH_CHARS], "status": response.status_code}
         level: Level = "debug" if request.path in PROBES else "info"
@@ -112,7 +117,7 @@ def _answer_errors(app: Flask, settings: Settings) -> None:
 
     @app.errorhandler(RequestEntityTooLarge)
     def too_many_bytes(_error: RequestEntityTooLarge) -> Response:
-        return service_error(_too_large(settings.max_upload_bytes))
+        return service_error(too_large(settings.max_upload_bytes))
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response:
@@ -124,36 +129,6 @@ def _answer_errors(app: Flask, settings: Settings) -> None:
     def unexpected_error(_error: Exception) -> Response:
         log("unexpected_error", level="error", id=g.id, exc_info=True)
         return _problem(500, "Internal error", "Something unexpected went wrong; the log has it under this id.")
-
-
-def _upload(max_bytes: int) -> bytes:
-    """Return the picture's bytes, from the multipart field `image` or from the body."""
-    if request.mimetype == "multipart/form-data":
-        upload = _upload_of_form()
-    elif request.mimetype.startswith("image/"):
-        upload = request.get_data(cache=False)
-    elif request.mimetype:
-        raise UnsupportedFormat(
-            f"The request's content type is {request.mimetype}. Send the picture as the multipart field `image` "
-            "(curl -F image=@picture.jpg), or as the body with a type such as image/jpeg."
-        )
-    else:
-        raise BadImage("There is no picture. Send one as the multipart field `image` (curl -F image=@picture.jpg).")
-    if len(upload) > max_bytes:
-        raise _too_large(max_bytes)
-    return upload
-
-
-def _upload_of_form() -> bytes:
-    files = request.files.getlist("image")
-    if len(files) > 1:
-        raise BadImage("There are several pictures in the field `image`; send one a request.")
-    if files:
-        upload: bytes = files[0].read()
-        return upload
-    if "image" in request.form:
-        raise BadImage("The field `image` is text, not a file; with curl, put an @ before the name of the file.")
-    raise BadImage("There is no file in the multipart field `image` (curl -F image=@picture.jpg).")
 
 
 def _connection_watch() -> Callable[[], bool]:
@@ -169,10 +144,6 @@ def _connection_watch() -> Callable[[], bool]:
             return True
 
     return gone
-
-
-def _too_large(max_bytes: int) -> ImageTooLarge:
-    return ImageTooLarge(f"The upload is too large; at most {max_bytes} bytes are taken.")
 
 
 def _problem(status: int, title: str, detail: str, headers: Mapping[str, str] | None = None) -> Response:
