@@ -4,6 +4,8 @@ Start as many as you like behind any load balancer: `python run_web_server.py`.
 """
 
 import argparse
+import contextlib
+import ctypes
 import socket
 import sys
 from typing import Any
@@ -20,6 +22,11 @@ from web_app import create_app
 # Connections that a process keeps open besides those whose requests it is working on, and for how long.
 IDLE_CONNECTIONS = 1000
 KEEPALIVE_S = 75
+
+# Blocks of this size go back to the system as soon as they are free. Left to itself, glibc raises the limit to 32 MB as
+# it goes and keeps what is smaller, for each thread anew: gigabytes, when many threads have decoded large pictures.
+M_MMAP_THRESHOLD = -3
+RETURNED_BLOCK_BYTES = 1024 * 1024
 
 
 class WebServer(BaseApplication):  # type: ignore[misc]
@@ -63,9 +70,15 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     settings = load_settings()
     configure_logging(settings.name_of("web"), settings.log_format, settings.log_level)
+    _return_large_blocks()
     _check_port(settings.host, settings.port)
     log("web_server_starting", url=f"http://{settings.host}:{settings.port}", processes=settings.web_processes)
     WebServer(settings).run()
+
+
+def _return_large_blocks() -> None:
+    with contextlib.suppress(AttributeError):  # where the C library is another one
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, RETURNED_BLOCK_BYTES)
 
 
 def _check_port(host: str, port: int) -> None:
