@@ -6,6 +6,7 @@ Start as many as you like behind any load balancer: `python run_web_server.py`.
 import argparse
 import contextlib
 import ctypes
+import resource
 import socket
 import sys
 from typing import Any
@@ -22,6 +23,8 @@ from web_app import create_app
 # Connections that a process keeps open besides those whose requests it is working on, and for how long.
 IDLE_CONNECTIONS = 1000
 KEEPALIVE_S = 75
+# The client's connection, a subscription and a connection for commands; and some to spare.
+FILES_PER_THREAD = 4
 
 # Blocks of this size go back to the system as soon as they are free. Left to itself, glibc raises the limit to 32 MB as
 # it goes and keeps what is smaller, for each thread anew: gigabytes, when many threads have decoded large pictures.
@@ -72,6 +75,7 @@ def main() -> None:
     configure_logging(settings.name_of("web"), settings.log_format, settings.log_level)
     _return_large_blocks()
     _check_port(settings.host, settings.port)
+    _allow_open_files(FILES_PER_THREAD * settings.web_threads + IDLE_CONNECTIONS)
     log("web_server_starting", url=f"http://{settings.host}:{settings.port}", processes=settings.web_processes)
     WebServer(settings).run()
 
@@ -90,6 +94,14 @@ def _check_port(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as error:
             sys.exit(f"cannot listen on {host}:{port} ({error.strerror}); choose another with PORT and HOST")
+
+
+def _allow_open_files(count: int) -> None:
+    """Raise our own limit of open files, which often is 1024, as far as the system lets us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 if __name__ == "__main__":

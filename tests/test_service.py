@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -184,6 +185,17 @@ def test_a_worker_that_cannot_work_stops_and_says_why(
     assert worker.popen.wait(60) == 1
     assert message in worker.output
     assert "Traceback" not in worker.output
+
+
+def test_a_low_limit_of_open_files_is_raised(services: Services) -> None:
+    command = ["sh", "-c", f"ulimit -S -n 64 && exec {sys.executable} run_web_server.py"]
+    port = free_port()
+    web_server = services.start_command(command, PORT=port)
+    wait_until(lambda: answers(f"http://127.0.0.1:{port}/livez"))
+    limits = Path(f"/proc/{web_server.popen.pid}/limits").read_text()
+    found = re.search(r"Max open files +(\d+)", limits)
+    assert found
+    assert int(found[1]) >= 3000
 
 
 def test_a_taken_port_is_said_in_one_line() -> None:
