@@ -60,20 +60,12 @@ def _status(pid: int, kind: str) -> int:
 
 @pytest.fixture(scope="module")
 def server(
-    redis_url: str, colour_network: Path, model_cache: Path, tmp_path_factory: pytest.TempPathFactory
+    redis_url: str, colour_network: dict[str, object], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[WebServer]:
     """A web server of one process, so that all requests meet in it, and a worker behind it."""
-    values = {
-        "redis_url": redis_url,
-        "key_prefix": f"{uuid.uuid4().hex}:",
-        "server_name": "test",
-        "web_processes": 1,
-        "model": str(colour_network),
-        "labels": colour_network.with_name("labels.txt"),
-        "model_cache_dir": model_cache,
-        "batch_size": 1,
-    }
-    services = Services(Settings(_env_file=None, **values), tmp_path_factory.mktemp("logs"))  # type: ignore[call-arg, arg-type]
+    own = {"redis_url": redis_url, "key_prefix": f"{uuid.uuid4().hex}:", "web_processes": 1, "batch_size": 1}
+    settings = Settings(_env_file=None, **(colour_network | own))  # type: ignore[call-arg, arg-type]
+    services = Services(settings, tmp_path_factory.mktemp("logs"))
     services.start_worker()
     yield WebServer(*services.start_web_server())
     services.close()
