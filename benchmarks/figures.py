@@ -6,7 +6,8 @@ from typing import Self
 
 from benchmarks.outcomes import Outcomes
 
-DETAILS_SHOWN = 20
+# Of each kind of what was bad.
+DETAILS_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,13 @@ class Figures:
         ]
         width = max(len(name) for name, _ in rows)
         lines = [f"{name:{width}}  {value:>8}" for name, value in rows]
-        return "\n".join([*lines, *self._details()[:DETAILS_SHOWN], "PASSED" if self.good else "FAILED"])
+        return "\n".join([*lines, *self._details(), "PASSED" if self.good else "FAILED"])
 
     def _details(self) -> list[str]:
-        counted = [("wrong", self.wrong), ("lost", self.lost)]
-        details = [f"{kind}, {number} x: {what}" for kind, counts in counted for what, number in counts.items()]
-        return details + self.bad_ends + [f"left behind: {what}" for what in self.left_behind]
+        kinds = [
+            [f"wrong, {number} x: {what}" for what, number in self.wrong.items()],
+            [f"lost, {number} x: {what}" for what, number in self.lost.items()],
+            self.bad_ends,
+            [f"left behind: {what}" for what in self.left_behind],
+        ]
+        return [line for lines in kinds for line in lines[:DETAILS_SHOWN]]
