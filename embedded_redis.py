@@ -4,6 +4,7 @@ It is the machine's `redis-server` or `valkey-server`, or else the one that the 
 """
 
 import importlib.util
+import random
 import shutil
 import socket
 import subprocess
@@ -16,6 +17,8 @@ from pathlib import Path
 import redis
 
 START_TIMEOUT_S = 10
+# Below those that systems give to outgoing connections, which might take a port while its server restarts.
+PORTS = range(20_000, 30_000)
 
 
 class RedisNotFound(Exception):
@@ -49,11 +52,19 @@ def carried_server() -> Path:
 
 
 def free_port() -> int:
-    """Return a port of the loopback interface on which nobody listens now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port of the loopback interface on which nobody listens.
+
+    Raises:
+        OSError: there is none.
+    """
+    for port in random.sample(PORTS, len(PORTS)):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise OSError("no free port")
 
 
 @contextmanager

@@ -1,8 +1,6 @@
 """A Redis, web servers and workers as processes, which can be stopped and started one by one."""
 
-import random
 import signal
-import socket
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,24 +12,6 @@ import redis
 from embedded_redis import embedded_redis, free_port
 from settings import Settings
 from tests.services import Process, Services, answers, wait_until
-
-# Below the ports that systems give to outgoing connections: while Redis is away, one of the many attempts to reach it
-# could else be given Redis's own port, and be connected with itself.
-FIXED_PORTS = range(20_000, 30_000)
-
-
-def fixed_port() -> int:
-    """Return a free port that stays ours while nobody listens on it."""
-    ports = list(FIXED_PORTS)
-    random.shuffle(ports)
-    for port in ports:
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise OSError("no free port")
 
 
 @dataclass(eq=False)
@@ -71,7 +51,7 @@ class Fleet:
     """
 
     def __init__(self, folder: Path, web_servers: int, workers: int, **values: object) -> None:
-        self._redis_port = fixed_port()
+        self._redis_port = free_port()
         values |= {"redis_url": f"redis://127.0.0.1:{self._redis_port}/0", "server_name": "fleet"}
         self.settings = Settings(_env_file=None, **values)  # type: ignore[call-arg, arg-type]
         self._folder = folder
