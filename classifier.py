@@ -110,6 +110,8 @@ def _tensorflow() -> Any:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     import tensorflow
 
+    # Full precision, also on GPUs that would take a shorter format for it.
+    tensorflow.config.experimental.enable_tensor_float_32_execution(False)
     for gpu in tensorflow.config.list_physical_devices("GPU"):
         # Take memory as it is needed, so that several workers can share a GPU.
         tensorflow.config.experimental.set_memory_growth(gpu, True)

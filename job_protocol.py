@@ -1,7 +1,7 @@
 """What web servers and workers agree on: the keys in Redis, the messages in them, the connection and the clock."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Self, cast
 
 import orjson
@@ -62,19 +62,21 @@ class Job:
         return orjson.dumps({"id": self.id, "deadline": self.deadline, "attempt": self.attempt, "image": image})
 
     @classmethod
-    def from_fields(cls, fields: dict[str, Any], image_bytes: int) -> Self:
+    def from_fields(cls, values: dict[str, Any], image_bytes: int) -> Self:
         """Build a job from what stood in the queue.
 
         Raises:
             ValueError: a field is missing, or not what it should be.
         """
         try:
-            image = decode_pixels(fields["image"], image_bytes)
-            job = cls(str(fields["id"]), image, float(fields["deadline"]), int(fields["attempt"]))
+            image = decode_pixels(values["image"], image_bytes)
+            job = cls(str(values["id"]), image, float(values["deadline"]), int(values["attempt"]))
         except (KeyError, TypeError, OverflowError) as error:
             raise ValueError(f"a field is missing or of the wrong type: {error}") from error
         if not 0 < job.deadline < LATEST_DEADLINE:
             raise ValueError(f"the deadline {job.deadline} is no time in seconds")
+        if job.attempt < 1:
+            raise ValueError(f"the attempt {job.attempt} is none, they are counted from 1")
         return job
 
 
@@ -110,9 +112,9 @@ class Answer:
     @classmethod
     def from_json(cls, text: bytes | str) -> Self:
         """Read what `to_json` has written."""
-        fields = orjson.loads(text)
-        predictions = tuple(Prediction(**prediction) for prediction in fields.pop("predictions"))
-        return cls(predictions=predictions, **fields)
+        values = _known_fields(cls, orjson.loads(text))
+        predictions = tuple(Prediction(**_known_fields(Prediction, value)) for value in values.pop("predictions"))
+        return cls(predictions=predictions, **values)
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,13 @@ class WorkerInfo:
     @classmethod
     def from_json(cls, text: bytes | str) -> Self:
         """Read what `to_json` has written."""
-        return cls(**orjson.loads(text))
+        return cls(**_known_fields(cls, orjson.loads(text)))
+
+
+def _known_fields(cls: type, values: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what a newer version on the other side has added."""
+    known = {field.name for field in fields(cls)}
+    return {name: value for name, value in values.items() if name in known}
 
 
 def connect(settings: Settings, blocking_s: float = 0) -> redis.Redis:
@@ -188,6 +196,7 @@ class RedisClock:
         except redis.RedisError:
             if self._offset_s is None:
                 raise
+            self._refresh_at = time.monotonic() + 1
             return
         self._offset_s = seconds + microseconds / 1e6 - time.monotonic()
         self._refresh_at = time.monotonic() + self.REFRESH_S

@@ -77,29 +77,31 @@ class JobQueue:
         if time.monotonic() - self._refused_at < REFUSAL_HOLDS_S:
             raise QueueUnavailable(*self._refusal)
 
-    def classify(self, pixels: bytes, job_id: str, client_gone: Callable[[], bool] = lambda: False) -> Answer:
+    def classify(
+        self, pixels: bytes, job_id: str, deadline: float, client_gone: Callable[[], bool] = lambda: False
+    ) -> Answer:
         """Queue one picture and wait for its answer.
 
         Args:
             pixels: height x width x channels uint8, C order.
             job_id: what names the job in every key, channel and log line.
+            deadline: until when the answer is wanted, in seconds of `time.monotonic`.
             client_gone: tells whether nobody wants the answer any more; asked at every look.
 
         Raises:
             QueueUnavailable: Redis is away, the queue is full, or there is no worker.
-            DeadlineExceeded: no answer came within REQUEST_TIMEOUT_S.
+            DeadlineExceeded: no answer came until then.
             JobFailed: the workers could not classify the picture.
             ClientGone: nobody wants the answer.
         """
-        end = time.monotonic() + self._settings.request_timeout_s
         try:
             with self._subscriptions.to(self._keys.result(job_id)) as subscription:
-                job = Job(job_id, pixels, self._clock.now() + self._settings.request_timeout_s)
+                job = Job(job_id, pixels, self._clock.now() + deadline - time.monotonic())
                 self._push(job)
-                answer = self._wait(job, subscription, end, client_gone)
+                answer = self._wait(job, subscription, deadline, client_gone)
         except redis.RedisError as error:
             log("redis_unavailable", level="error", id=job_id, error=error)
-            raise self._refuse(*OUT_OF_REACH) from error
+            raise QueueUnavailable(*OUT_OF_REACH) from error
         with suppress(redis.RedisError):  # it expires by itself
             self._redis.delete(self._keys.result(job_id))
         if answer.error:
@@ -121,9 +123,9 @@ class JobQueue:
         self._refused_at = time.monotonic()
         return QueueUnavailable(detail, retry_after_s)
 
-    def _wait(self, job: Job, subscription: Subscription, end: float, client_gone: Callable[[], bool]) -> Answer:
+    def _wait(self, job: Job, subscription: Subscription, deadline: float, client_gone: Callable[[], bool]) -> Answer:
         looks = 0
-        while (remaining := end - time.monotonic()) > 0:
+        while (remaining := deadline - time.monotonic()) > 0:
             if message := subscription.message(min(remaining, self._settings.poll_interval_s)):
                 return Answer.from_json(message)
             if client_gone():

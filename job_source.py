@@ -36,6 +36,8 @@ class JobSource:
     def take(self, size: int) -> list[Job]:
         """Wait up to POP_TIMEOUT_S for a job and take up to `size`: claimed, not expired, oldest first.
 
+        A job that has been tried before comes alone, so that it cannot harm others should it kill the worker again.
+
         Raises:
             redis.RedisError: Redis is away.
         """
@@ -43,11 +45,21 @@ class JobSource:
         popped = self._redis.blpop([self._keys.queue], timeout=POP_TIMEOUT_S)
         if popped is None:
             return []
-        values = [popped[1], *self._fill(size - 1)]
-        jobs = [job for value in values if (job := self._parse(value))]
-        fresh = [job for job in jobs if self._in_time(job)]
-        self._claim(fresh)
-        return fresh
+        first = self._parse(popped[1])
+        tried = first is not None and first.attempt > 1
+        others = [] if tried else self._put_back_tried([self._parse(value) for value in self._fill(size - 1)])
+        now = self._clock.now()
+        jobs = [job for job in (first, *others) if job and self._in_time(job, now)]
+        self._claim(jobs)
+        return jobs
+
+    def _put_back_tried(self, jobs: Sequence[Job | None]) -> list[Job]:
+        """Give the jobs that must run alone back to the front of the queue, and return the others."""
+        for job in reversed(jobs):
+            if job and job.attempt > 1:
+                with suppress(redis.RedisError):  # it counts as lost then, and comes again
+                    self._redis.lpush(self._keys.queue, job.to_json())
+        return [job for job in jobs if job and job.attempt == 1]
 
     def _fill(self, size: int) -> list[bytes | str]:
         """Take what else is waiting, and for BATCH_WAIT_MS what comes."""
@@ -78,8 +90,8 @@ class JobSource:
                     self.publish([Answer(job_id, self._worker, self._model, error=f"The job was malformed: {error}.")])
             return None
 
-    def _in_time(self, job: Job) -> bool:
-        if self._clock.now() < job.deadline:
+    def _in_time(self, job: Job, now: float) -> bool:
+        if now < job.deadline:
             return True
         log("job_expired", level="warning", id=job.id)
         return False

@@ -91,7 +91,7 @@ def _greet(parts: "subprocess.Popen[bytes]", url: str) -> None:
         if parts.poll() is not None:
             return
         time.sleep(POLL_INTERVAL_S)
-    _say("\n$ python simple_request.py castle_image.jpg")
+    _say("\n$ .venv/bin/python simple_request.py castle_image.jpg")
     subprocess.run([sys.executable, "simple_request.py", "castle_image.jpg", "--url", url], cwd=PROJECT_DIR)
     _say(f"\nThe service is ready: open {url} in a browser. Ctrl-C stops it.\n")
 

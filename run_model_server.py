@@ -66,12 +66,12 @@ def serve(settings: Settings, name: str, classifier: Classifier, stop: threading
         while not stop.is_set():
             heartbeat.progress()
             try:
-                jobs = source.take(classifier.batch_size)
+                batch = source.take(classifier.batch_size)
             except redis.RedisError as error:
                 log("redis_unavailable", level="error", error=error)
                 stop.wait(RECONNECT_WAIT_S)
                 continue
-            for batch in _batches(jobs):
+            if batch:
                 _publish(source, _answers(classifier, name, batch), stop, settings.request_timeout_s)
                 heartbeat.progress(images=len(batch))
     log("worker_stopped")
@@ -88,12 +88,6 @@ def _publish(source: JobSource, answers: Sequence[Answer], stop: threading.Event
             log("redis_unavailable", level="error", ids=",".join(answer.id for answer in answers), error=error)
         if stop.wait(RECONNECT_WAIT_S) or time.monotonic() > end:
             return
-
-
-def _batches(jobs: Sequence[Job]) -> list[list[Job]]:
-    """Put fresh jobs together; each one that has failed before runs alone, so that it cannot harm the others."""
-    fresh = [job for job in jobs if job.attempt == 1]
-    return ([fresh] if fresh else []) + [[job] for job in jobs if job.attempt > 1]
 
 
 def _answers(classifier: Classifier, name: str, batch: Sequence[Job]) -> list[Answer]:

@@ -43,7 +43,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]
         """Tell gunicorn our settings; it reads no file and no variable of its own."""
         settings = self._settings
         options: dict[str, Any] = {
-            "bind": f"{settings.host}:{settings.port}",
+            "bind": _address(settings),
             "workers": settings.web_processes,
             "worker_class": "gthread",
             "threads": settings.web_threads,
@@ -76,8 +76,13 @@ def main() -> None:
     _return_large_blocks()
     _check_port(settings.host, settings.port)
     _allow_open_files(FILES_PER_THREAD * settings.web_threads + IDLE_CONNECTIONS)
-    log("web_server_starting", url=f"http://{settings.host}:{settings.port}", processes=settings.web_processes)
+    log("web_server_starting", url=f"http://{_address(settings)}", processes=settings.web_processes)
     WebServer(settings).run()
+
+
+def _address(settings: Settings) -> str:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{host}:{settings.port}"
 
 
 def _return_large_blocks() -> None:

@@ -4,8 +4,8 @@ import socket
 import sys
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
+import redis
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -42,14 +42,17 @@ class Settings(BaseSettings):
     image_chans: Literal[1, 3] = 3
 
     batch_size: Literal["auto"] | Count = "auto"
-    batch_wait_ms: Annotated[float, Field(ge=0, le=60_000)] = 0
+    # At most half of what a web server waits before it takes an unclaimed job for lost.
+    batch_wait_ms: Annotated[float, Field(ge=0, le=1000)] = 0
 
     request_timeout_s: Seconds = 30
     poll_interval_s: Seconds = 1
     result_ttl_s: Count = 60
-    heartbeat_ttl_s: Seconds = 3
-    worker_grace_s: Seconds = 10
-    stall_timeout_s: Seconds = 30
+    # The heart beats once a second, and the list of workers lives for a minute.
+    heartbeat_ttl_s: Annotated[float, Field(ge=2, le=60)] = 3
+    worker_grace_s: Annotated[float, Field(ge=2, le=60)] = 10
+    # With a heartbeat's life and two looks this must be less than the time of a request, or it would save none.
+    stall_timeout_s: Seconds = 10
     max_attempts: Count = 3
     queue_capacity: Count = 512
 
@@ -69,14 +72,22 @@ class Settings(BaseSettings):
     def check_redis_url(self) -> Self:
         """Refuse an address that no Redis client understands."""
         url = self.redis_url.get_secret_value()
-        if not url.startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("REDIS_URL: must begin with redis://, rediss:// (TLS) or unix://")
+        if not url.startswith(("redis://", "rediss://")):
+            raise ValueError("REDIS_URL: must begin with redis:// or, for TLS, rediss://")
         try:
-            _ = urlsplit(url).port
-        except ValueError:
-            # From None, since the message would hold the URL's end, and perhaps a password with an odd character.
-            raise ValueError("REDIS_URL: the port must be a number from 0 to 65535") from None
+            redis.ConnectionPool.from_url(url).make_connection()
+        except (ValueError, TypeError):
+            # From None, since the message might hold a part of the URL, and so of a password.
+            raise ValueError("REDIS_URL: its port, database or options are not what a Redis client takes") from None
         return self
+
+    @field_validator("api_keys")
+    @classmethod
+    def check_api_keys(cls, value: SecretStr) -> SecretStr:
+        """Refuse a list without a key in it, which would let everybody in."""
+        if value.get_secret_value() and not value.get_secret_value().replace(",", " ").split():
+            raise ValueError("holds no key")
+        return value
 
     @field_validator("rate_limit")
     @classmethod

@@ -4,6 +4,7 @@ python stress_test.py --requests 500 --concurrency 32
 """
 
 import argparse
+import os
 import statistics
 import sys
 import threading
@@ -51,18 +52,19 @@ def main() -> int:
     parser.add_argument("--concurrency", type=int, default=32, help="how many at once (default: %(default)s)")
     parser.add_argument("--image", type=Path, default=DEFAULT_IMAGE, help="what to send (default: the castle)")
     parser.add_argument("--url", default=DEFAULT_URL, help="where the service is (default: %(default)s)")
+    parser.add_argument("--api-key", default=os.environ.get("API_KEY"), help="where one is needed (default: $API_KEY)")
     args = parser.parse_args()
     try:
         image = args.image.read_bytes()
     except OSError as error:
         parser.error(str(error))
     started = time.perf_counter()
-    report = run(f"{args.url.rstrip('/')}/predict", image, args.requests, args.concurrency)
+    report = run(f"{args.url.rstrip('/')}/predict", image, args.requests, args.concurrency, args.api_key)
     print_report(report, time.perf_counter() - started)
     return 1 if report.failed else 0
 
 
-def run(url: str, image: bytes, count: int, concurrency: int) -> Report:
+def run(url: str, image: bytes, count: int, concurrency: int, api_key: str | None = None) -> Report:
     """Send `count` requests from `concurrency` threads; return when all threads have ended.
 
     Ctrl-C ends it early: requests that are under way are finished, no new ones are begun.
@@ -74,6 +76,8 @@ def run(url: str, image: bytes, count: int, concurrency: int) -> Report:
 
     def work() -> None:
         with requests.Session() as session:
+            if api_key:
+                session.headers["Authorization"] = f"Bearer {api_key}"
             while not stop.is_set():
                 with take:
                     if next(tickets, None) is None:

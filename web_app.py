@@ -5,7 +5,8 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from http import HTTPStatus
 
 from flask import Flask, Response, g, jsonify, render_template, request
@@ -14,7 +15,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from access import Access
-from errors import ServiceError
+from errors import ClientGone, DeadlineExceeded, ServiceError
 from helpers import image_to_pixels
 from job_protocol import Answer
 from job_queue import JobQueue
@@ -56,7 +57,7 @@ def create_app(settings: Settings, jobs: JobQueue) -> Flask:
 
 def _serve_predictions(app: Flask, settings: Settings, jobs: JobQueue, access: Access) -> None:
     # As many pictures are decoded at once as there are cores: more would only take memory.
-    decoding = threading.BoundedSemaphore(os.cpu_count() or 1)
+    decoding = threading.BoundedSemaphore(len(os.sched_getaffinity(0)))
     shape = (settings.image_width, settings.image_height, settings.image_chans)
 
     @app.post("/predict")
@@ -65,11 +66,13 @@ def _serve_predictions(app: Flask, settings: Settings, jobs: JobQueue, access: A
         jobs.check_open()
         upload = uploaded_picture(settings.max_upload_bytes)
         received = time.perf_counter()
-        with decoding:
+        deadline = time.monotonic() + settings.request_timeout_s
+        client_gone = _connection_watch()
+        with _turn(decoding, settings.request_timeout_s, client_gone):
             pixels = image_to_pixels(upload, *shape, settings.max_image_pixels)
         decode_ms = _ms_since(received)
         queued = time.perf_counter()
-        answer = jobs.classify(pixels, g.id, _connection_watch())
+        answer = jobs.classify(pixels, g.id, deadline, client_gone)
         response = jsonify(success=True, id=g.id, model=answer.model, predictions=answer.predictions)
         response.headers["Server-Timing"] = _server_timing(decode_ms, _ms_since(queued), answer)
         return response
@@ -129,6 +132,19 @@ def _answer_errors(app: Flask, settings: Settings) -> None:
     def unexpected_error(_error: Exception) -> Response:
         log("unexpected_error", level="error", id=g.id, exc_info=True)
         return _problem(500, "Internal error", "Something unexpected went wrong; the log has it under this id.")
+
+
+@contextmanager
+def _turn(decoding: threading.BoundedSemaphore, timeout_s: float, client_gone: Callable[[], bool]) -> Iterator[None]:
+    """Wait for a core to decode on, but not for longer than the request may take."""
+    if not decoding.acquire(timeout=timeout_s):
+        raise DeadlineExceeded(f"Within {timeout_s:g} seconds there was no time to decode the picture.")
+    try:
+        if client_gone():
+            raise ClientGone("The client has closed the connection.")
+        yield
+    finally:
+        decoding.release()
 
 
 def _connection_watch() -> Callable[[], bool]:

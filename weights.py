@@ -60,13 +60,15 @@ def _download(url: str, path: Path, md5: str, timeout_s: float) -> None:
     end = time.monotonic() + timeout_s
     with (
         requests.get(url, stream=True, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S)) as response,
-        tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part") as part,
+        tempfile.TemporaryDirectory(dir=path.parent) as folder,
+        (Path(folder) / path.name).open("wb") as part,
     ):
         response.raise_for_status()
         total = int(response.headers.get("Content-Length", 0))
         checksum = hashlib.md5(usedforsecurity=False)
         done = shown = 0
-        for chunk in response.iter_content(CHUNK_BYTES):
+        # What has come, however little, so that the time is looked at again and again.
+        while chunk := response.raw.read1(CHUNK_BYTES):
             part.write(chunk)
             checksum.update(chunk)
             done += len(chunk)
@@ -78,4 +80,4 @@ def _download(url: str, path: Path, md5: str, timeout_s: float) -> None:
         if checksum.hexdigest() != md5:
             raise OSError("the downloaded file has the wrong checksum")
         part.flush()
-        os.link(part.name, path)
+        os.replace(part.name, path)

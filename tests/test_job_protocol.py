@@ -20,6 +20,13 @@ def test_a_heartbeat_survives_the_way() -> None:
     assert WorkerInfo.from_json(INFO.to_json()) == INFO
 
 
+def test_what_a_newer_version_adds_is_passed_over() -> None:
+    answer = Answer("1", "w1", "m", (Prediction("castle", 0.93),))
+    newer = answer.to_json().replace(b'"label"', b'"wordnet":"n02980441","label"').replace(b'"id"', b'"new":1,"id"')
+    assert Answer.from_json(newer) == answer
+    assert WorkerInfo.from_json(INFO.to_json().replace(b'"pid"', b'"new":1,"pid"')) == INFO
+
+
 @pytest.mark.parametrize("deadline", [0, -1, math.inf, math.nan, 1e300, "soon", None])
 def test_a_deadline_that_is_no_time_is_refused(deadline: object) -> None:
     fields = {"id": "1", "image": "AAAA", "deadline": deadline, "attempt": 1}

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -60,7 +61,7 @@ def test_two_workers_never_take_the_same_job(settings: Settings, keys: Keys, cli
 def test_a_partial_batch_waits_for_more_where_that_is_set(
     make_settings: MakeSettings, keys: Keys, client: Client
 ) -> None:
-    settings = make_settings(batch_wait_ms=5000)
+    settings = make_settings(batch_wait_ms=1000)
     client.rpush(keys.queue, job(settings, "1").to_json())
     late = threading.Timer(0.2, lambda: client.rpush(keys.queue, job(settings, "2").to_json()))
     late.start()
@@ -75,6 +76,25 @@ def test_a_job_that_is_taken_is_claimed_until_its_deadline(
     source.take(1)
     assert client.get(keys.claim("1")) == "w1"
     assert 25_000 < client.pttl(keys.claim("1")) <= 30_000
+
+
+def test_a_job_that_was_tried_before_comes_alone(
+    settings: Settings, source: JobSource, keys: Keys, client: Client
+) -> None:
+    again = [replace(job(settings, name), attempt=2) for name in ("poison", "harmless")]
+    client.rpush(keys.queue, *(one.to_json() for one in again), job(settings, "1").to_json())
+    assert [[taken.id for taken in source.take(4)] for _ in range(3)] == [["poison"], ["harmless"], ["1"]]
+
+
+def test_jobs_that_were_tried_before_go_back_when_they_come_with_others(
+    settings: Settings, source: JobSource, keys: Keys, client: Client
+) -> None:
+    again = [replace(job(settings, name), attempt=2) for name in ("2", "3")]
+    client.rpush(keys.queue, job(settings, "1").to_json(), *(one.to_json() for one in again))
+    client.rpush(keys.queue, job(settings, "4").to_json())
+    assert [taken.id for taken in source.take(4)] == ["1", "4"]
+    assert not client.exists(keys.claim("2"), keys.claim("3"))
+    assert [taken.id for taken in source.take(4)] == ["2"]
 
 
 def test_an_expired_job_is_dropped(settings: Settings, source: JobSource, keys: Keys, client: Client) -> None:
@@ -92,6 +112,7 @@ def test_an_expired_job_is_dropped(settings: Settings, source: JobSource, keys: 
         {"deadline": "soon"},
         {"attempt": None},
         {"attempt": []},
+        {"attempt": 0},
     ],
 )
 def test_a_malformed_job_with_an_id_is_answered_with_an_error(
@@ -134,7 +155,7 @@ def test_a_heartbeat_tells_what_the_worker_is_and_has_done(settings: Settings, k
 
 
 def test_a_loop_that_makes_no_progress_counts_as_dead(make_settings: MakeSettings, keys: Keys, client: Client) -> None:
-    settings = make_settings(stall_timeout_s=0.1, heartbeat_ttl_s=0.5)
+    settings = make_settings(stall_timeout_s=0.1, heartbeat_ttl_s=2)
     with Heartbeat(settings, INFO) as heartbeat:
         wait_until(lambda: client.exists(keys.worker("w1")))
         wait_until(lambda: not client.exists(keys.worker("w1")))

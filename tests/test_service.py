@@ -157,6 +157,15 @@ def test_the_clients_fail_with_the_services_own_message(services: Services) -> N
     assert "503: 4" in stress.stdout
 
 
+def test_the_clients_can_show_an_api_key(services: Services) -> None:
+    services.start_worker()
+    _, url = services.start_web_server(API_KEYS="first,second")
+    for script, arguments in (("simple_request.py", [str(CASTLE)]), ("stress_test.py", ["--requests", "2"])):
+        assert run_script(script, *arguments, "--url", url).returncode == 1
+        assert run_script(script, *arguments, "--url", url, "--api-key", "second").returncode == 0
+        assert run_script(script, *arguments, "--url", url, API_KEY="first").returncode == 0
+
+
 def test_the_clients_say_so_when_no_service_is_there() -> None:
     url = f"http://127.0.0.1:{free_port()}"
     simple = run_script("simple_request.py", str(CASTLE), "--url", url)

@@ -40,7 +40,7 @@ def slow_url() -> Iterator[str]:
             self.send_response(200)
             self.end_headers()
             while not stop.wait(0.01):
-                self.wfile.write(b"x" * 100_000)
+                self.wfile.write(b"x")
 
     yield from serve(Slow)
     stop.set()
