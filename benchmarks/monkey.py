@@ -13,7 +13,7 @@ from tests.services import wait_until
 # Between two actions, in seconds.
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.3, 2.0
 SHORTEST_STOP_S, LONGEST_STOP_S = 1.0, 6.0
-SHORTEST_AWAY_S, LONGEST_AWAY_S = 1.0, 5.0
+SHORTEST_AWAY_S, LONGEST_AWAY_S = 1.0, 10.0
 REDIS_RESTARTS_APART_S = 30
 # A request whose command is cut off is refused, and so are those of the next tenth of a second; on a busy machine that
 # takes a little longer.

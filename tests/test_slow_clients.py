@@ -3,7 +3,6 @@
 import contextlib
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -21,12 +20,9 @@ def settings(colour_settings: MakeSettings) -> Settings:
 
 
 @pytest.fixture
-def url(settings: Settings, tmp_path: Path) -> Iterator[str]:
-    services = Services(settings, tmp_path)
+def url(services: Services) -> str:
     services.start_worker()
-    yield services.start_web_server()[1]
-    services.close()
-    assert services.running() == []
+    return services.start_web_server()[1]
 
 
 @contextlib.contextmanager
