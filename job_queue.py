@@ -21,12 +21,12 @@ from logger import log
 from settings import Settings
 from subscriptions import Subscription, Subscriptions
 
-# One step, so that two web servers cannot both take the last place in the queue.
+# One step, so that two web servers cannot both take the last place in the queue. Without a job it only asks.
 _PUSH_SCRIPT = """
 if redis.call('ZCOUNT', KEYS[2], ARGV[3], '+inf') == 0 then return 'no worker' end
 if redis.call('LLEN', KEYS[1]) >= tonumber(ARGV[2]) then return 'full' end
-redis.call('RPUSH', KEYS[1], ARGV[1])
-return 'queued'
+if ARGV[1] ~= '' then redis.call('RPUSH', KEYS[1], ARGV[1]) end
+return 'open'
 """
 
 # Where a job without a notification is. It must be lost when nobody has claimed it and the head of the queue is
@@ -48,7 +48,7 @@ return {'waiting'}
 
 # A job that seems lost may be on its way between two keys; on the second look running it is not.
 LOOKS_UNTIL_SURE = 2
-# After a refusal the next requests are refused without asking Redis and before their pictures are decoded.
+# For so long after a refusal the next requests are refused without asking Redis.
 REFUSAL_HOLDS_S = 0.1
 # What to tell the client, and when it may try again, in seconds.
 OUT_OF_REACH = ("The queue is out of reach. Try again soon.", 5)
@@ -66,16 +66,21 @@ class JobQueue:
         self._look_script = self._redis.register_script(_LOOK_SCRIPT)
         self._subscriptions = Subscriptions(self._redis)
         self._refused_at = -math.inf
-        self._refusal = ("", 0)
+        self._refusal: tuple[str, int] | None = None
 
     def check_open(self) -> None:
-        """Refuse at once, at no cost, while others are being refused.
+        """Refuse before anything is done for a request, while others are being refused; else this costs nothing.
 
         Raises:
-            QueueUnavailable: the queue has just refused a job.
+            QueueUnavailable: the queue has just refused a job, or still would.
         """
+        refusal = self._refusal
+        if refusal is None:
+            return
         if time.monotonic() - self._refused_at < REFUSAL_HOLDS_S:
-            raise QueueUnavailable(*self._refusal)
+            raise QueueUnavailable(*refusal)
+        with suppress(redis.RedisError):  # this is told by the push, if it still is so then
+            self._submit(b"")
 
     def classify(
         self, pixels: bytes, job_id: str, deadline: float, client_gone: Callable[[], bool] = lambda: False
@@ -109,14 +114,18 @@ class JobQueue:
         return answer
 
     def _push(self, job: Job) -> None:
+        self._submit(job.to_json())
+        log("job_queued", level="debug", id=job.id)
+
+    def _submit(self, job: bytes) -> None:
         seen_since = self._clock.now() - self._settings.worker_grace_s
         keys = [self._keys.queue, self._keys.workers]
-        outcome = self._push_script(keys=keys, args=[job.to_json(), self._settings.queue_capacity, seen_since])
+        outcome = self._push_script(keys=keys, args=[job, self._settings.queue_capacity, seen_since])
         if outcome == b"no worker":
             raise self._refuse("No worker is alive. Try again soon.", retry_after_s=5)
         if outcome == b"full":
             raise self._refuse("The queue is full. Try again soon.", retry_after_s=1)
-        log("job_queued", level="debug", id=job.id)
+        self._refusal = None
 
     def _refuse(self, detail: str, retry_after_s: int) -> QueueUnavailable:
         self._refusal = (detail, retry_after_s)

@@ -1,6 +1,7 @@
 """The web server's side of the queue, against a real Redis with a hand-made worker at the other end."""
 
 import json
+import math
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -184,7 +185,12 @@ def test_while_some_are_refused_all_are_refused_at_no_cost(make_settings: MakeSe
         queue.classify(PIXELS, "a" * 32, soon(settings))
     with pytest.raises(QueueUnavailable, match="full"):
         queue.check_open()
+    queue._refused_at = -math.inf  # as if some time had passed
+    with pytest.raises(QueueUnavailable, match="full"):
+        queue.check_open()
+    client.delete(Keys(settings).queue)
     wait_until(lambda: is_open(queue))
+    assert client.llen(Keys(settings).queue) == 0
 
 
 def is_open(queue: JobQueue) -> bool:
