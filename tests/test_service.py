@@ -147,11 +147,11 @@ def test_the_stress_test_joins_all_and_reports(services: Services) -> None:
 
 def test_the_clients_fail_with_the_services_own_message(services: Services) -> None:
     _, url = services.start_web_server()
-    simple = run_script("simple_request.py", str(CASTLE), "--url", url)
-    assert (simple.returncode, simple.stderr) == (1, "No worker is alive. Try again soon.\n")
     simple = run_script("simple_request.py", str(PROJECT_DIR / "README.md"), "--url", url)
     assert simple.returncode == 1
     assert "not a picture" in simple.stderr
+    simple = run_script("simple_request.py", str(CASTLE), "--url", url)
+    assert (simple.returncode, simple.stderr) == (1, "No worker is alive. Try again soon.\n")
     stress = run_script("stress_test.py", "--requests", "4", "--url", url)
     assert stress.returncode == 1
     assert "503: 4" in stress.stdout
