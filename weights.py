@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import requests
+import urllib3
 
 from logger import log
 
@@ -42,7 +43,7 @@ def resnet50_weights(timeout_s: float, url: str = RESNET50_URL, md5: str = RESNE
     log("download_started", url=url, path=path, timeout_s=timeout_s)
     try:
         _download(url, path, md5, timeout_s)
-    except (requests.RequestException, OSError) as error:
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
         log("download_failed", level="warning", url=url, error=error)
         raise WeightsUnavailable(f"could not be downloaded from {url}; put the file at {path}") from error
     log("download_done", path=path)

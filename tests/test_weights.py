@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import weights
 from embedded_redis import free_port
 from weights import RESNET50_NAME, WeightsUnavailable, resnet50_weights
 
@@ -44,6 +45,25 @@ def slow_url() -> Iterator[str]:
 
     yield from serve(Slow)
     stop.set()
+
+
+@pytest.fixture
+def stuck_url() -> Iterator[str]:
+    stop = threading.Event()
+
+    class Stuck(BaseHTTPRequestHandler):
+        """Sends a byte, and then nothing more."""
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"x")
+            stop.wait(60)
+
+    for url in serve(Stuck):
+        yield url
+        stop.set()
 
 
 def serve(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
@@ -84,6 +104,13 @@ def test_a_download_ends_when_its_time_is_over(slow_url: str, cache: Path) -> No
     with pytest.raises(WeightsUnavailable) as unavailable:
         resnet50_weights(timeout_s=0.5, url=slow_url)
     assert isinstance(unavailable.value.__cause__, TimeoutError)
+    assert list(cache.iterdir()) == []
+
+
+def test_a_download_that_gets_stuck_ends_too(stuck_url: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "READ_TIMEOUT_S", 0.2)
+    with pytest.raises(WeightsUnavailable):
+        resnet50_weights(timeout_s=60, url=stuck_url)
     assert list(cache.iterdir()) == []
 
 
