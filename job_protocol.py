@@ -2,11 +2,12 @@
 
 import time
 from dataclasses import dataclass, fields
-from typing import Any, Self, cast
+from typing import Any, Literal, Self, cast
 
 import orjson
 import redis
 from redis.backoff import NoBackoff
+from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
 from helpers import decode_pixels, encode_pixels
@@ -146,7 +147,7 @@ def _known_fields(cls: type, values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name in known}
 
 
-def connect(settings: Settings, blocking_s: float = 0) -> redis.Redis:
+def connect(settings: Settings, blocking_s: float = 0, protocol: Literal[2, 3] = 2) -> redis.Redis:
     """Return a client; the connections are made when they are first used.
 
     Nothing is retried behind our back: a repeated BLPOP would lose the job that the first one took off the list, a
@@ -155,10 +156,12 @@ def connect(settings: Settings, blocking_s: float = 0) -> redis.Redis:
     Args:
         settings: where Redis is.
         blocking_s: how long a command may block in Redis by intention, in seconds; the socket waits longer than that.
+        protocol: 3 for connections on which commands and messages come together.
     """
     return redis.Redis.from_url(
         settings.redis_url.get_secret_value(),
-        protocol=2,
+        protocol=protocol,
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
         driver_info=None,
         max_connections=MAX_CONNECTIONS,
         socket_connect_timeout=CONNECT_TIMEOUT_S,

@@ -21,12 +21,17 @@ from logger import log
 from settings import Settings
 from subscriptions import Subscription, Subscriptions
 
-# One step, so that two web servers cannot both take the last place in the queue. Without a job it only asks.
-_PUSH_SCRIPT = """
-if redis.call('ZCOUNT', KEYS[2], ARGV[3], '+inf') == 0 then return 'no worker' end
-if redis.call('LLEN', KEYS[1]) >= tonumber(ARGV[2]) then return 'full' end
-if ARGV[1] ~= '' then redis.call('RPUSH', KEYS[1], ARGV[1]) end
-return 'open'
+# Whether the queue takes a job; ARGV[3] is 1 when it is there already, and then it is taken back if not. The job itself
+# is pushed by a command of its own in the same transaction, since a script would copy its 200 KB several times.
+_ADMIT_SCRIPT = """
+local refusal
+if redis.call('ZCOUNT', KEYS[2], ARGV[1], '+inf') == 0 then
+  refusal = 'no worker'
+elseif redis.call('LLEN', KEYS[1]) - ARGV[3] >= tonumber(ARGV[2]) then
+  refusal = 'full'
+end
+if refusal and ARGV[3] == '1' then redis.call('LTRIM', KEYS[1], 0, -2) end
+return refusal or 'open'
 """
 
 # Where a job without a notification is. It must be lost when nobody has claimed it and the head of the queue is
@@ -62,9 +67,8 @@ class JobQueue:
         self._keys = Keys(settings)
         self._redis = connect(settings)
         self._clock = RedisClock(self._redis)
-        self._push_script = self._redis.register_script(_PUSH_SCRIPT)
         self._look_script = self._redis.register_script(_LOOK_SCRIPT)
-        self._subscriptions = Subscriptions(self._redis)
+        self._subscriptions = Subscriptions(settings)
         self._refused_at = -math.inf
         self._refusal: tuple[str, int] | None = None
 
@@ -80,7 +84,7 @@ class JobQueue:
         if time.monotonic() - self._refused_at < REFUSAL_HOLDS_S:
             raise QueueUnavailable(*refusal)
         with suppress(redis.RedisError):  # this is told by the push, if it still is so then
-            self._submit(b"")
+            self._admit(self._redis.eval(*self._admission(pushed=0)))
 
     def classify(
         self, pixels: bytes, job_id: str, deadline: float, client_gone: Callable[[], bool] = lambda: False
@@ -102,25 +106,30 @@ class JobQueue:
         try:
             with self._subscriptions.to(self._keys.result(job_id)) as subscription:
                 job = Job(job_id, pixels, self._clock.now() + deadline - time.monotonic())
-                self._push(job)
+                self._push(job, subscription)
                 answer = self._wait(job, subscription, deadline, client_gone)
+                subscription.end(("DEL", self._keys.result(job_id)))  # should that fail, it expires by itself
         except redis.RedisError as error:
             log("redis_unavailable", level="error", id=job_id, error=error)
             raise QueueUnavailable(*OUT_OF_REACH) from error
-        with suppress(redis.RedisError):  # it expires by itself
-            self._redis.delete(self._keys.result(job_id))
         if answer.error:
             raise JobFailed(answer.error)
         return answer
 
-    def _push(self, job: Job) -> None:
-        self._submit(job.to_json())
+    def _push(self, job: Job, subscription: Subscription) -> None:
+        """Queue the job, in one step with the check, so that two web servers cannot both take the last place."""
+        push = ("RPUSH", self._keys.queue, job.to_json())
+        *_, outcome = subscription.call(("MULTI",), push, ("EVAL", *self._admission(pushed=1)), ("EXEC",))
+        self._admit(outcome)
         log("job_queued", level="debug", id=job.id)
 
-    def _submit(self, job: bytes) -> None:
+    def _admission(self, pushed: int) -> tuple[str, int, str, str, float, int, int]:
+        """Return the arguments of EVAL."""
         seen_since = self._clock.now() - self._settings.worker_grace_s
-        keys = [self._keys.queue, self._keys.workers]
-        outcome = self._push_script(keys=keys, args=[job, self._settings.queue_capacity, seen_since])
+        keys = self._keys.queue, self._keys.workers
+        return _ADMIT_SCRIPT, len(keys), *keys, seen_since, self._settings.queue_capacity, pushed
+
+    def _admit(self, outcome: bytes) -> None:
         if outcome == b"no worker":
             raise self._refuse("No worker is alive. Try again soon.", retry_after_s=5)
         if outcome == b"full":

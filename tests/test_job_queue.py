@@ -71,10 +71,11 @@ def test_each_of_many_concurrent_jobs_gets_its_own_answer(settings: Settings) ->
 
 
 def test_more_than_a_hundred_requests_can_wait_at_once(settings: Settings) -> None:
-    subscriptions = Subscriptions(connect(settings))
+    subscriptions = Subscriptions(settings)
     with ExitStack() as waiting:
         for number in range(150):
-            waiting.enter_context(subscriptions.to(f"{settings.key_prefix}{number}"))
+            subscription = waiting.enter_context(subscriptions.to(f"{settings.key_prefix}{number}"))
+            subscription.call(("PING",))
 
 
 @pytest.mark.usefixtures("alive")
@@ -136,10 +137,13 @@ def test_one_connection_serves_one_request_after_the_other(settings: Settings, c
 
 
 def test_what_one_request_leaves_unread_does_not_reach_the_next(settings: Settings, client: Client) -> None:
-    subscriptions = Subscriptions(connect(settings))
-    with subscriptions.to("first"):
+    subscriptions = Subscriptions(settings)
+    with subscriptions.to("first") as subscription:
+        subscription.call(("PING",))
         assert client.publish("first", "late") == 1
+        subscription.end(("ECHO", "a reply for nobody"))
     with subscriptions.to("second") as subscription:
+        assert subscription.call(("ECHO", "mine")) == b"mine"
         assert client.publish("second", "mine") == 1
         assert subscription.message(timeout_s=10) == b"mine"
 
@@ -150,8 +154,8 @@ def test_nothing_stays_in_redis_when_a_request_is_answered(settings: Settings, c
         answer_jobs(settings, 1)
         future.result()
     keys = Keys(settings)
-    assert set(client.keys(f"{settings.key_prefix}*")) <= {keys.workers, keys.worker("w1")}
-    assert client.pubsub_numsub(keys.result("a" * 32))[0][1] == 0
+    wait_until(lambda: set(client.keys(f"{settings.key_prefix}*")) <= {keys.workers, keys.worker("w1")})
+    wait_until(lambda: client.pubsub_numsub(keys.result("a" * 32))[0][1] == 0)
 
 
 @pytest.mark.usefixtures("alive")
