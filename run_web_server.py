@@ -4,9 +4,8 @@ Start as many as you like behind any load balancer: `python run_web_server.py`.
 """
 
 import argparse
-import contextlib
-import ctypes
 import resource
+import select
 import socket
 import sys
 from typing import Any
@@ -14,22 +13,20 @@ from typing import Any
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
+from gunicorn.workers.gthread import ThreadWorker
 
 from job_queue import JobQueue
 from logger import configure_logging, log
+from memory import keep_memory_for_pictures, spare_the_collector
 from settings import Settings, load_settings
 from web_app import create_app
 
 # Connections that a process keeps open besides those whose requests it is working on, and for how long.
 IDLE_CONNECTIONS = 1000
 KEEPALIVE_S = 75
+LINGER_MS = 20
 # The client's connection, a subscription and a connection for commands; and some to spare.
 FILES_PER_THREAD = 4
-
-# Blocks of this size go back to the system as soon as they are free. Left to itself, glibc raises the limit to 32 MB as
-# it goes and keeps what is smaller, for each thread anew: gigabytes, when many threads have decoded large pictures.
-M_MMAP_THRESHOLD = -3
-RETURNED_BLOCK_BYTES = 1024 * 1024
 
 
 class WebServer(BaseApplication):  # type: ignore[misc]
@@ -45,7 +42,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]
         options: dict[str, Any] = {
             "bind": _address(settings),
             "workers": settings.web_processes,
-            "worker_class": "gthread",
+            "worker_class": _LingeringWorker,
             "threads": settings.web_threads,
             "worker_connections": settings.web_threads + IDLE_CONNECTIONS,
             "graceful_timeout": int(settings.request_timeout_s) + 1,
@@ -58,7 +55,24 @@ class WebServer(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Flask:
         """Build the app; called in each process, after the fork, so that no connection is shared."""
-        return create_app(self._settings, JobQueue(self._settings))
+        app = create_app(self._settings, JobQueue(self._settings))
+        spare_the_collector()
+        return app
+
+
+class _LingeringWorker(ThreadWorker):  # type: ignore[misc]
+    """Stays with a connection whose next request comes at once: the way through the poller costs half a request."""
+
+    def handle(self, conn: Any) -> Any:
+        """Answer one request, and then those that follow on its heels."""
+        while (kept := super().handle(conn)) is True and self.alive and self._is_readable(conn.sock):
+            pass
+        return kept
+
+    def _is_readable(self, connection: socket.socket) -> bool:
+        poller = select.poll()
+        poller.register(connection, select.POLLIN)
+        return bool(poller.poll(LINGER_MS))
 
 
 class _GunicornLogger(Logger):  # type: ignore[misc]
@@ -73,7 +87,7 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     settings = load_settings()
     configure_logging(settings.name_of("web"), settings.log_format, settings.log_level)
-    _return_large_blocks()
+    keep_memory_for_pictures()
     _check_port(settings.host, settings.port)
     _allow_open_files(FILES_PER_THREAD * settings.web_threads + IDLE_CONNECTIONS)
     log("web_server_starting", url=f"http://{_address(settings)}", processes=settings.web_processes)
@@ -83,11 +97,6 @@ def main() -> None:
 def _address(settings: Settings) -> str:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return f"{host}:{settings.port}"
-
-
-def _return_large_blocks() -> None:
-    with contextlib.suppress(AttributeError):  # where the C library is another one
-        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, RETURNED_BLOCK_BYTES)
 
 
 def _check_port(host: str, port: int) -> None:

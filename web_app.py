@@ -2,12 +2,12 @@
 
 import os
 import socket
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
+from queue import Empty, SimpleQueue
 
 from flask import Flask, Response, g, jsonify, render_template, request
 from PIL import Image
@@ -57,7 +57,10 @@ def create_app(settings: Settings, jobs: JobQueue) -> Flask:
 
 def _serve_predictions(app: Flask, settings: Settings, jobs: JobQueue, access: Access) -> None:
     # As many pictures are decoded at once as there are cores: more would only take memory.
-    decoding = threading.BoundedSemaphore(len(os.sched_getaffinity(0)))
+    # The queue holds a token for each; unlike the semaphores of `threading` it is no Python code.
+    turns: SimpleQueue[None] = SimpleQueue()
+    for _ in os.sched_getaffinity(0):
+        turns.put(None)
     shape = (settings.image_width, settings.image_height, settings.image_chans)
 
     @app.post("/predict")
@@ -68,7 +71,7 @@ def _serve_predictions(app: Flask, settings: Settings, jobs: JobQueue, access: A
         received = time.perf_counter()
         deadline = time.monotonic() + settings.request_timeout_s
         client_gone = _connection_watch()
-        with _turn(decoding, settings.request_timeout_s, client_gone):
+        with _turn(turns, settings.request_timeout_s, client_gone):
             pixels = image_to_pixels(upload, *shape, settings.max_image_pixels)
         decode_ms = _ms_since(received)
         queued = time.perf_counter()
@@ -135,16 +138,18 @@ def _answer_errors(app: Flask, settings: Settings) -> None:
 
 
 @contextmanager
-def _turn(decoding: threading.BoundedSemaphore, timeout_s: float, client_gone: Callable[[], bool]) -> Iterator[None]:
+def _turn(turns: SimpleQueue[None], timeout_s: float, client_gone: Callable[[], bool]) -> Iterator[None]:
     """Wait for a core to decode on, but not for longer than the request may take."""
-    if not decoding.acquire(timeout=timeout_s):
-        raise DeadlineExceeded(f"Within {timeout_s:g} seconds there was no time to decode the picture.")
+    try:
+        turns.get(timeout=timeout_s)
+    except Empty:
+        raise DeadlineExceeded(f"Within {timeout_s:g} seconds there was no time to decode the picture.") from None
     try:
         if client_gone():
             raise ClientGone("The client has closed the connection.")
         yield
     finally:
-        decoding.release()
+        turns.put(None)
 
 
 def _connection_watch() -> Callable[[], bool]:
