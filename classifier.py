@@ -1,21 +1,20 @@
 """The network at work: load it into an engine, warm it up, predict a batch, name the top classes."""
 
-import os
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from job_protocol import Prediction
 from logger import log
-from networks import ModelError, Network, build_graph, find_network, fingerprint
+from networks import ModelError, Network, find_network
+from openvino_export import compiled, exported
 from settings import Settings
+from tensorflow_graph import import_tensorflow, trace
 
 TOP_CLASSES = 5
 LARGEST_BATCH = 32
@@ -102,77 +101,18 @@ def _has_gpu() -> bool:
     devices = [*Path("/dev").glob("nvidia[0-9]*"), Path("/dev/kfd"), Path("/dev/dxg")]
     if not any(device.exists() for device in devices):
         return False
-    return bool(_tensorflow().config.list_physical_devices("GPU"))
-
-
-def _tensorflow() -> Any:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    import tensorflow
-
-    # Full precision, also on GPUs that would take a shorter format for it.
-    tensorflow.config.experimental.enable_tensor_float_32_execution(False)
-    for gpu in tensorflow.config.list_physical_devices("GPU"):
-        # Take memory as it is needed, so that several workers can share a GPU.
-        tensorflow.config.experimental.set_memory_growth(gpu, True)
-    return tensorflow
+    return bool(import_tensorflow().config.list_physical_devices("GPU"))
 
 
 def _load_tensorflow(network: Network, settings: Settings) -> Engine:
-    function = _traced(network, settings)
-    tensorflow = _tensorflow()
+    function = trace(network, settings)
+    tensorflow = import_tensorflow()
     return lambda pixels: function(tensorflow.constant(pixels)).numpy()
 
 
-def _traced(network: Network, settings: Settings) -> Any:
-    """Return the network as one TensorFlow graph that takes any number of pictures."""
-    tensorflow = _tensorflow()
-    model = build_graph(network, settings)
-    shape = (None, settings.image_height, settings.image_width, settings.image_chans)
-    signature = [tensorflow.TensorSpec(shape, tensorflow.uint8, name="pixels")]
-    function = tensorflow.function(lambda pixels: model(pixels, training=False), input_signature=signature)
-    return function.get_concrete_function()
-
-
 def _load_openvino(network: Network, settings: Settings) -> Engine:
-    openvino = _openvino()
-    exported = _exported(network, settings)
-    # Full precision is asked for, since OpenVINO would take bfloat16 where the processor has it.
-    options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-    compiled = openvino.Core().compile_model(exported, "CPU", options)
-    return lambda pixels: compiled(pixels)[0]
-
-
-def _openvino() -> Any:
-    # Without this, importing OpenVINO reports to a statistics server over the network.
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    import openvino
-
-    return openvino
-
-
-def _exported(network: Network, settings: Settings) -> Path:
-    """Return OpenVINO's copy of the network, made when the cache does not have it."""
-    folder = settings.model_cache_dir.expanduser() / f"{network.name}-{fingerprint(network, settings)}"
-    if not folder.exists():
-        log("model_exporting", path=folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        openvino = _openvino()
-        model = openvino.convert_model(_traced(network, settings))
-        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-            whole = Path(scratch) / "whole"
-            openvino.save_model(model, whole / "model.xml", compress_to_fp16=False)
-            _rename(whole, folder)
-    return folder / "model.xml"
-
-
-def _rename(whole: Path, folder: Path) -> None:
-    """Give a finished folder its name, unless another worker was faster."""
-    try:
-        whole.rename(folder)
-    except OSError:
-        if not folder.exists():
-            raise
+    model = compiled(exported(network, settings))
+    return lambda pixels: model(pixels)[0]
 
 
 def _warm_up(run: Engine, shape: tuple[int, int, int], wanted: int | Literal["auto"]) -> int:
