@@ -12,7 +12,8 @@ import numpy.typing as npt
 from job_protocol import Prediction
 from logger import log
 from networks import ModelError, Network, find_network
-from openvino_export import compiled, exported
+from openvino_engine import OpenvinoEngine
+from openvino_export import exported
 from settings import Settings
 from tensorflow_graph import import_tensorflow, trace
 
@@ -21,6 +22,8 @@ LARGEST_BATCH = 32
 WARM_UP_RUNS = 3
 # The smallest batch within this share of the best throughput is taken: a larger one only adds latency.
 GOOD_ENOUGH = 0.95
+# While TensorFlow computes one batch, the next one is decoded.
+TENSORFLOW_LANES = 2
 
 Pixels = npt.NDArray[np.uint8]
 Probabilities = npt.NDArray[np.float32]
@@ -35,12 +38,14 @@ class Classifier:
         model: its name.
         engine: what computes it, `tensorflow` or `openvino`.
         batch_size: the most pictures that `predict` should be given at once.
+        lanes: how many batches may be predicted at once, each by a thread of its own.
         note: what the user should know about the choice of the network.
     """
 
     model: str
     engine: str
     batch_size: int
+    lanes: int
     note: str
     _run: Engine
     _names: Sequence[str]
@@ -73,14 +78,18 @@ def load_classifier(settings: Settings) -> Classifier:
     engine = _choose_engine(settings.engine)
     log("model_loading", model=network.name, engine=engine)
     started = time.monotonic()
-    load = _load_tensorflow if engine == "tensorflow" else _load_openvino
-    run = load(network, settings)
     shape = (settings.image_height, settings.image_width, settings.image_chans)
+    run: Engine
+    if engine == "tensorflow":
+        run, lanes = _tensorflow_engine(network, settings), TENSORFLOW_LANES
+    else:
+        run = openvino = OpenvinoEngine(exported(network, settings), shape)
+        lanes = openvino.lanes
     classes = run(np.zeros((1, *shape), np.uint8)).shape[1]
     names = _class_names(network, classes)
     size = _warm_up(run, shape, settings.batch_size)
     log("model_ready", model=network.name, engine=engine, batch_size=size, seconds=time.monotonic() - started)
-    return Classifier(network.name, engine, size, network.note, run, names, shape)
+    return Classifier(network.name, engine, size, lanes, network.note, run, names, shape)
 
 
 def _class_names(network: Network, classes: int) -> list[str]:
@@ -104,15 +113,10 @@ def _has_gpu() -> bool:
     return bool(import_tensorflow().config.list_physical_devices("GPU"))
 
 
-def _load_tensorflow(network: Network, settings: Settings) -> Engine:
+def _tensorflow_engine(network: Network, settings: Settings) -> Engine:
     function = trace(network, settings)
     tensorflow = import_tensorflow()
     return lambda pixels: function(tensorflow.constant(pixels)).numpy()
-
-
-def _load_openvino(network: Network, settings: Settings) -> Engine:
-    model = compiled(exported(network, settings))
-    return lambda pixels: model(pixels)[0]
 
 
 def _warm_up(run: Engine, shape: tuple[int, int, int], wanted: int | Literal["auto"]) -> int:

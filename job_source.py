@@ -34,7 +34,7 @@ class JobSource:
         self._model = model
 
     def take(self, size: int) -> list[Job]:
-        """Wait up to POP_TIMEOUT_S for a job and take up to `size`: claimed, not expired, oldest first.
+        """Wait up to POP_TIMEOUT_S for a job and take up to `size`, oldest first; they are not claimed yet.
 
         A job that has been tried before comes alone, so that it cannot harm others should it kill the worker again.
 
@@ -48,9 +48,24 @@ class JobSource:
         first = self._parse(popped[1])
         tried = first is not None and first.attempt > 1
         others = [] if tried else self._put_back_tried([self._parse(value) for value in self._fill(size - 1)])
+        return [job for job in (first, *others) if job]
+
+    def claim(self, jobs: Sequence[Job]) -> list[Job]:
+        """Say whose the jobs are, and return those that have not expired.
+
+        Where that fails they are done all the same, perhaps twice.
+        """
         now = self._clock.now()
-        jobs = [job for job in (first, *others) if job and self._in_time(job, now)]
-        self._claim(jobs)
+        jobs = [job for job in jobs if self._in_time(job, now)]
+        try:
+            with self._redis.pipeline(transaction=False) as pipeline:
+                for job in jobs:
+                    pipeline.set(self._keys.claim(job.id), self._worker, pxat=int(job.deadline * 1000))
+                pipeline.execute()
+        except redis.RedisError as error:
+            log("claim_failed", level="warning", error=error)
+        for job in jobs:
+            log("job_claimed", id=job.id, attempt=job.attempt)
         return jobs
 
     def _put_back_tried(self, jobs: Sequence[Job | None]) -> list[Job]:
@@ -96,18 +111,6 @@ class JobSource:
         log("job_expired", level="warning", id=job.id)
         return False
 
-    def _claim(self, jobs: Sequence[Job]) -> None:
-        """Say whose the jobs are; where that fails they are done all the same, perhaps twice."""
-        try:
-            with self._redis.pipeline(transaction=False) as pipeline:
-                for job in jobs:
-                    pipeline.set(self._keys.claim(job.id), self._worker, pxat=int(job.deadline * 1000))
-                pipeline.execute()
-        except redis.RedisError as error:
-            log("claim_failed", level="warning", error=error)
-        for job in jobs:
-            log("job_claimed", id=job.id, attempt=job.attempt)
-
     def publish(self, answers: Sequence[Answer]) -> None:
         """Store each answer, publish it and lift its claim, all in one transaction.
 
@@ -133,16 +136,17 @@ class JobSource:
 
 
 class Heartbeat:
-    """A thread that shows the worker alive, as long as its loop makes progress; to be used with `with`."""
+    """A thread that shows the worker alive, as long as all its lanes make progress; to be used with `with`."""
 
-    def __init__(self, settings: Settings, info: WorkerInfo) -> None:
+    def __init__(self, settings: Settings, info: WorkerInfo, lanes: int) -> None:
         self._settings = settings
         self._keys = Keys(settings)
         self._redis = connect(settings)
         self._clock = RedisClock(self._redis)
         self._ttl_ms = int(settings.heartbeat_ttl_s * 1000)
         self._info = info
-        self._progress_at = time.monotonic()
+        self._progress_at = [time.monotonic()] * lanes
+        self._images_done = [0] * lanes
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
@@ -157,21 +161,21 @@ class Heartbeat:
         self._thread.join()
         self._quietly(lambda: self._redis.delete(self._keys.worker(self._info.name)))
 
-    def progress(self, images: int = 0) -> None:
-        """Tell that the worker's loop has gone round, with so many pictures done."""
-        self._progress_at = time.monotonic()
-        self._info = replace(self._info, images_done=self._info.images_done + images)
+    def progress(self, lane: int, images: int = 0) -> None:
+        """Tell that a lane's loop has gone round, with so many pictures done."""
+        self._progress_at[lane] = time.monotonic()
+        self._images_done[lane] += images
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            if time.monotonic() - self._progress_at < self._settings.stall_timeout_s:
+            if time.monotonic() - min(self._progress_at) < self._settings.stall_timeout_s:
                 self._quietly(self._beat)
             else:
                 log("worker_stalled", level="error", timeout_s=self._settings.stall_timeout_s)
             self._stopped.wait(HEARTBEAT_INTERVAL_S)
 
     def _beat(self) -> None:
-        info = self._info
+        info = replace(self._info, images_done=sum(self._images_done))
         now = self._clock.now()
         with self._redis.pipeline(transaction=True) as pipeline:
             pipeline.set(self._keys.worker(info.name), info.to_json(), px=self._ttl_ms)

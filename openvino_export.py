@@ -44,13 +44,6 @@ def save(model: Any, folder: Path) -> None:
         _rename(whole, folder)
 
 
-def compiled(file: Path) -> Any:
-    """Return the model in this file, ready to run: uint8 pixels in, probabilities out."""
-    # Full precision is asked for, since OpenVINO would take bfloat16 where the processor has it.
-    options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-    return import_openvino().Core().compile_model(file, "CPU", options)
-
-
 def _rename(whole: Path, folder: Path) -> None:
     """Give a finished folder its name, unless another worker was faster."""
     try:

@@ -10,19 +10,17 @@ import signal
 import socket
 import sys
 import threading
-import time
-from collections.abc import Callable, Sequence
-
-import redis
+from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from functools import partial
 
 from classifier import Classifier, load_classifier
-from job_protocol import Answer, Job, WorkerInfo
-from job_source import Heartbeat, JobSource
+from job_protocol import WorkerInfo
+from job_source import Heartbeat
+from lane import Lane, Room
 from logger import configure_logging, log
 from networks import ModelError
 from settings import Settings, load_settings
-
-RECONNECT_WAIT_S = 1
 
 
 def main() -> int:
@@ -50,7 +48,7 @@ def _on_stop_signal(act: Callable[[], object]) -> None:
 
 
 def serve(settings: Settings, name: str, classifier: Classifier, stop: threading.Event) -> None:
-    """Answer jobs until `stop` is set; the batch in hand is finished first."""
+    """Answer jobs until `stop` is set; the batches in hand are finished first."""
     info = WorkerInfo(
         name=name,
         model=classifier.model,
@@ -60,53 +58,17 @@ def serve(settings: Settings, name: str, classifier: Classifier, stop: threading
         host=socket.gethostname(),
         pid=os.getpid(),
     )
-    source = JobSource(settings, name, classifier.model)
-    with Heartbeat(settings, info) as heartbeat:
-        log("worker_started", model=info.model, engine=info.engine, batch_size=info.batch_size)
-        while not stop.is_set():
-            heartbeat.progress()
-            try:
-                batch = source.take(classifier.batch_size)
-            except redis.RedisError as error:
-                log("redis_unavailable", level="error", error=error)
-                stop.wait(RECONNECT_WAIT_S)
-                continue
-            if batch:
-                _publish(source, _answers(classifier, name, batch), stop, settings.request_timeout_s)
-                heartbeat.progress(images=len(batch))
+    count = classifier.lanes
+    with Heartbeat(settings, info, count) as heartbeat, ThreadPoolExecutor(count, "lane") as pool:
+        log("worker_started", model=info.model, engine=info.engine, batch_size=info.batch_size, lanes=count)
+        room = Room(count)
+        lanes = [Lane(settings, name, classifier, partial(heartbeat.progress, number), room) for number in range(count)]
+        loops = [pool.submit(lane.run, stop) for lane in lanes]
+        wait(loops, return_when=FIRST_EXCEPTION)
+        stop.set()
+    for loop in loops:
+        loop.result()
     log("worker_stopped")
-
-
-def _publish(source: JobSource, answers: Sequence[Answer], stop: threading.Event, wanted_s: float) -> None:
-    """Publish; while Redis is away try again, as long as somebody may want the answers."""
-    end = time.monotonic() + wanted_s
-    while True:
-        try:
-            source.publish(answers)
-            return
-        except redis.RedisError as error:
-            log("redis_unavailable", level="error", ids=",".join(answer.id for answer in answers), error=error)
-        if stop.wait(RECONNECT_WAIT_S) or time.monotonic() > end:
-            return
-
-
-def _answers(classifier: Classifier, name: str, batch: Sequence[Job]) -> list[Answer]:
-    """Predict a batch; when that fails, each picture alone, so that only the one at fault gets an error."""
-    started = time.perf_counter()
-    try:
-        predictions = classifier.predict([job.image for job in batch])
-    except Exception:
-        log("inference_failed", level="error", ids=",".join(job.id for job in batch), exc_info=True)
-        if len(batch) > 1:
-            return [answer for job in batch for answer in _answers(classifier, name, [job])]
-        return [Answer(batch[0].id, name, classifier.model, error="The network failed on this picture.")]
-    seconds = time.perf_counter() - started
-    for job in batch:
-        log("job_done", id=job.id, batch_size=len(batch), inference_ms=seconds * 1000)
-    return [
-        Answer(job.id, name, classifier.model, top, inference_s=seconds, batch_size=len(batch))
-        for job, top in zip(batch, predictions, strict=True)
-    ]
 
 
 if __name__ == "__main__":

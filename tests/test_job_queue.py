@@ -29,7 +29,7 @@ def alive(settings: Settings) -> Iterator[None]:
 
 @contextmanager
 def beating(settings: Settings) -> Iterator[None]:
-    with Heartbeat(settings, INFO), connect(settings) as client:
+    with Heartbeat(settings, INFO, lanes=1), connect(settings) as client:
         wait_until(lambda: client.exists(Keys(settings).worker("w1")))
         yield
 

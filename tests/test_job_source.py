@@ -69,11 +69,9 @@ def test_a_partial_batch_waits_for_more_where_that_is_set(
     late.join()
 
 
-def test_a_job_that_is_taken_is_claimed_until_its_deadline(
-    settings: Settings, source: JobSource, keys: Keys, client: Client
-) -> None:
+def test_a_job_is_claimed_until_its_deadline(settings: Settings, source: JobSource, keys: Keys, client: Client) -> None:
     client.rpush(keys.queue, job(settings, "1", timeout_s=30).to_json())
-    source.take(1)
+    source.claim(source.take(1))
     assert client.get(keys.claim("1")) == "w1"
     assert 25_000 < client.pttl(keys.claim("1")) <= 30_000
 
@@ -93,13 +91,12 @@ def test_jobs_that_were_tried_before_go_back_when_they_come_with_others(
     client.rpush(keys.queue, job(settings, "1").to_json(), *(one.to_json() for one in again))
     client.rpush(keys.queue, job(settings, "4").to_json())
     assert [taken.id for taken in source.take(4)] == ["1", "4"]
-    assert not client.exists(keys.claim("2"), keys.claim("3"))
     assert [taken.id for taken in source.take(4)] == ["2"]
 
 
 def test_an_expired_job_is_dropped(settings: Settings, source: JobSource, keys: Keys, client: Client) -> None:
     client.rpush(keys.queue, job(settings, "1", timeout_s=-1).to_json(), job(settings, "2").to_json())
-    assert [taken.id for taken in source.take(2)] == ["2"]
+    assert [claimed.id for claimed in source.claim(source.take(2))] == ["2"]
     assert not client.exists(keys.claim("1"))
 
 
@@ -148,27 +145,31 @@ def test_an_answer_is_stored_published_and_its_claim_lifted(
 
 
 def test_a_heartbeat_tells_what_the_worker_is_and_has_done(settings: Settings, keys: Keys, client: Client) -> None:
-    with Heartbeat(settings, INFO) as heartbeat:
-        heartbeat.progress(images=7)
+    with Heartbeat(settings, INFO, lanes=2) as heartbeat:
+        heartbeat.progress(0, images=3)
+        heartbeat.progress(1, images=4)
         wait_until(lambda: (text := client.get(keys.worker("w1"))) and WorkerInfo.from_json(text).images_done == 7)
         assert 0 < client.pttl(keys.worker("w1")) <= settings.heartbeat_ttl_s * 1000
 
 
-def test_a_loop_that_makes_no_progress_counts_as_dead(make_settings: MakeSettings, keys: Keys, client: Client) -> None:
+def test_a_worker_one_of_whose_lanes_makes_no_progress_counts_as_dead(
+    make_settings: MakeSettings, keys: Keys, client: Client
+) -> None:
     settings = make_settings(stall_timeout_s=0.1, heartbeat_ttl_s=2)
-    with Heartbeat(settings, INFO) as heartbeat:
+    with Heartbeat(settings, INFO, lanes=2) as heartbeat:
         wait_until(lambda: client.exists(keys.worker("w1")))
-        wait_until(lambda: not client.exists(keys.worker("w1")))
-        wait_until(lambda: revived(heartbeat) and client.exists(keys.worker("w1")))
+        wait_until(lambda: progress(heartbeat, 0) and not client.exists(keys.worker("w1")))
+        wait_until(lambda: progress(heartbeat, 0, 1) and client.exists(keys.worker("w1")))
 
 
-def revived(heartbeat: Heartbeat) -> bool:
-    heartbeat.progress()
+def progress(heartbeat: Heartbeat, *lanes: int) -> bool:
+    for lane in lanes:
+        heartbeat.progress(lane)
     return True
 
 
 def test_the_names_of_dead_workers_do_not_pile_up(settings: Settings, keys: Keys, client: Client) -> None:
     client.zadd(keys.workers, {"long gone": client.time()[0] - 3600})
-    with Heartbeat(settings, INFO):
+    with Heartbeat(settings, INFO, lanes=2):
         wait_until(lambda: client.zrange(keys.workers, 0, -1) == ["w1"])
     assert 0 < client.ttl(keys.workers) <= 60
