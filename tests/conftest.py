@@ -16,7 +16,7 @@ from benchmarks.colour_network import picture as picture
 from embedded_redis import embedded_redis
 from job_protocol import WorkerInfo
 from settings import Settings
-from tests.services import Services
+from tests.services import Process, Services
 
 CASTLE = Path(__file__).parent.parent / "castle_image.jpg"
 # What `simple_request.py` prints for it.
@@ -101,3 +101,18 @@ def colour_settings(colour_network: dict[str, object], make_settings: MakeSettin
         return make_settings(**(colour_network | {"batch_size": 4} | changes))
 
     return make
+
+
+@pytest.fixture(scope="module")
+def served(
+    redis_url: str, colour_network: dict[str, object], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Process, str]]:
+    """A web server and its URL, with a worker, for all tests of a file."""
+    changes = colour_network | {"redis_url": redis_url, "key_prefix": f"{uuid.uuid4().hex}:", "web_processes": 1}
+    services = Services(Settings(_env_file=None, **changes), tmp_path_factory.mktemp("served"))  # type: ignore[call-arg, arg-type]
+    try:
+        services.start_worker(BATCH_SIZE=4)
+        yield services.start_web_server()
+    finally:
+        services.close()
+    assert services.running() == []

