@@ -16,13 +16,14 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks.commands import make_network, stop_on_signal
+from benchmarks.commands import make_network
 from benchmarks.figures import Figures
 from benchmarks.fleet import Fleet
 from benchmarks.leftovers import left_behind
 from benchmarks.load import clients_at_work
 from benchmarks.monkey import Monkey
 from benchmarks.outcomes import Outages, Outcomes
+from load_test.stopping import stop_on_signal
 from tests.services import wait_until
 
 WEB_SERVERS, WORKERS = 2, 3

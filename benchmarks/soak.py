@@ -13,15 +13,19 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.colour_network import picture
-from benchmarks.commands import make_network, stop_on_signal
+from benchmarks.commands import make_network
 from benchmarks.fleet import Fleet, Server
-from stress_test import run
+from load_test.load import Load
+from load_test.sender import Sender
+from load_test.stopping import stop_on_signal
 
 CONCURRENCY = 8
+TIMEOUT_S = 60.0
 QUARTERS = 4
 STEPS_PER_QUARTER = 5
 MIB = 2**20
@@ -82,11 +86,13 @@ def soak(fleet: Fleet, requests: int, stop: threading.Event) -> list[Sample]:
     for step in range(1, steps + 1):
         count = requests * step // steps - sent
         started = time.monotonic()
-        report = run(f"{fleet.urls()[0]}/predict", picture(), count, CONCURRENCY)
+        with Sender(fleet.urls()[0], [picture()], CONCURRENCY, TIMEOUT_S) as sender:
+            load = Load(sender.send, stop)
+            load.closed_loop(CONCURRENCY, count)
         sent += count
         print(f"{sent} of {requests}, {count / (time.monotonic() - started):.0f} a second", flush=True)
-        if report.failed or stop.is_set():
-            print(dict(report.outcomes))
+        if load.results.failed or stop.is_set():
+            print(dict(Counter(sample.outcome for sample in load.results.samples)))
             break
         if step % STEPS_PER_QUARTER == 0:
             samples.append(_sample(fleet, sent))

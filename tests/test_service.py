@@ -137,14 +137,6 @@ def test_the_service_is_ready_only_while_a_worker_is(services: Services) -> None
     wait_until(lambda: not answers(f"{url}/readyz"))
 
 
-def test_the_stress_test_joins_all_and_reports(services: Services) -> None:
-    services.start_worker()
-    _, url = services.start_web_server()
-    done = run_script("stress_test.py", "--requests", "40", "--concurrency", "8", "--url", url)
-    assert done.returncode == 0, done.stderr
-    assert re.search(r"^40 requests in [\d.]+ s: [\d.]+ a second, 0 failed\n  200: 40\n  latency: min", done.stdout)
-
-
 def test_the_clients_fail_with_the_services_own_message(services: Services) -> None:
     _, url = services.start_web_server()
     simple = run_script("simple_request.py", str(PROJECT_DIR / "README.md"), "--url", url)
@@ -175,7 +167,7 @@ def test_the_clients_say_so_when_no_service_is_there() -> None:
     assert run_script("simple_request.py", "/no/such/picture", "--url", url).stderr.count("\n") == 1
     stress = run_script("stress_test.py", "--requests", "2", "--url", url)
     assert stress.returncode == 1
-    assert "ConnectionError: 2" in stress.stdout
+    assert "connection refused: 2" in stress.stdout
 
 
 @pytest.mark.parametrize(
