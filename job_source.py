@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
-from typing import Self, cast
+from typing import Self
 
 import orjson
 import redis
 
 from job_protocol import Answer, Job, Keys, RedisClock, WorkerInfo, connect
 from logger import log
+from redis_line import Command, Line
 from settings import Settings
 
 # How long one BLPOP blocks, and so how long a worker may take to notice that it should stop.
@@ -28,8 +29,8 @@ class JobSource:
     def __init__(self, settings: Settings, worker: str, model: str) -> None:
         self._settings = settings
         self._keys = Keys(settings)
-        self._redis = connect(settings, blocking_s=POP_TIMEOUT_S)
-        self._clock = RedisClock(self._redis)
+        self._line = Line(settings, blocking_s=POP_TIMEOUT_S)
+        self._clock = RedisClock(connect(settings))
         self._worker = worker
         self._model = model
 
@@ -42,7 +43,7 @@ class JobSource:
             redis.RedisError: Redis is away.
         """
         self._clock.now()  # so that, when this fails, nothing has been popped yet
-        popped = self._redis.blpop([self._keys.queue], timeout=POP_TIMEOUT_S)
+        popped = self._line.call(("BLPOP", self._keys.queue, POP_TIMEOUT_S))
         if popped is None:
             return []
         first = self._parse(popped[1])
@@ -57,11 +58,9 @@ class JobSource:
         """
         now = self._clock.now()
         jobs = [job for job in jobs if self._in_time(job, now)]
+        claims = [("SET", self._keys.claim(job.id), self._worker, "PXAT", int(job.deadline * 1000)) for job in jobs]
         try:
-            with self._redis.pipeline(transaction=False) as pipeline:
-                for job in jobs:
-                    pipeline.set(self._keys.claim(job.id), self._worker, pxat=int(job.deadline * 1000))
-                pipeline.execute()
+            self._line.send(*claims)
         except redis.RedisError as error:
             log("claim_failed", level="warning", error=error)
         for job in jobs:
@@ -73,25 +72,25 @@ class JobSource:
         for job in reversed(jobs):
             if job and job.attempt > 1:
                 with suppress(redis.RedisError):  # it counts as lost then, and comes again
-                    self._redis.lpush(self._keys.queue, job.to_json())
+                    self._line.call(("LPUSH", self._keys.queue, job.to_json()))
         return [job for job in jobs if job and job.attempt == 1]
 
-    def _fill(self, size: int) -> list[bytes | str]:
+    def _fill(self, size: int) -> list[bytes]:
         """Take what else is waiting, and for BATCH_WAIT_MS what comes."""
-        values: list[bytes | str] = []
+        values: list[bytes] = []
         if size < 1:
             return values
         end = time.monotonic() + self._settings.batch_wait_ms / 1000
         with suppress(redis.RedisError):  # the jobs in hand are not dropped for that
-            values += cast(list[bytes | str], self._redis.lpop(self._keys.queue, size) or [])
+            values += self._line.call(("LPOP", self._keys.queue, size)) or []
             while len(values) < size and (remaining := end - time.monotonic()) > 0:
                 # BLPOP takes a time-out of 0 as "forever", and Redis rounds to milliseconds.
-                popped = self._redis.blpop([self._keys.queue], timeout=max(remaining, 0.001))
+                popped = self._line.call(("BLPOP", self._keys.queue, max(remaining, 0.001)))
                 if popped:
                     values.append(popped[1])
         return values
 
-    def _parse(self, value: bytes | str) -> Job | None:
+    def _parse(self, value: bytes) -> Job | None:
         """Read a job; a malformed one is answered if it says for whom, else dropped."""
         job_id = None
         try:
@@ -125,14 +124,13 @@ class JobSource:
             self._publish(answers, store=False)
 
     def _publish(self, answers: Sequence[Answer], store: bool) -> None:
-        with self._redis.pipeline(transaction=store) as pipeline:
-            for answer in answers:
-                text = answer.to_json()
-                if store:
-                    pipeline.set(self._keys.result(answer.id), text, ex=self._settings.result_ttl_s)
-                pipeline.publish(self._keys.result(answer.id), text)
-                pipeline.delete(self._keys.claim(answer.id))
-            pipeline.execute()
+        commands: list[Command] = []
+        for answer in answers:
+            text, result = answer.to_json(), self._keys.result(answer.id)
+            if store:
+                commands.append(("SET", result, text, "EX", self._settings.result_ttl_s))
+            commands += [("PUBLISH", result, text), ("DEL", self._keys.claim(answer.id))]
+        self._line.call(*([("MULTI",), *commands, ("EXEC",)] if store else commands))
 
 
 class Heartbeat:

@@ -7,25 +7,22 @@ too early to be heard, and nobody has to wait for the confirmation. RESP3 lets c
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import redis
-from redis.connection import ConnectionInterface
 
-from job_protocol import connect
 from logger import log
+from redis_line import Command, Line
 from settings import Settings
-
-Command = tuple[str | bytes | float, ...]
 
 
 class Subscriptions:
     """Lends subscriptions; safe to use from many threads."""
 
     def __init__(self, settings: Settings) -> None:
-        self._pool = connect(settings, protocol=3).connection_pool
-        self._idle: deque[_Line] = deque()
+        self._settings = settings
+        self._idle: deque[Line] = deque()
 
     @contextmanager
     def to(self, channel: str) -> Iterator["Subscription"]:
@@ -36,14 +33,14 @@ class Subscriptions:
         finally:
             subscription.end()
 
-    def borrow(self) -> "_Line":
+    def borrow(self) -> Line:
         """Return a connection, perhaps one that Redis has closed since it was last used."""
         try:
             return self._idle.pop()
         except IndexError:
-            return _Line(self._pool.make_connection())
+            return Line(self._settings)
 
-    def give_back(self, line: "_Line") -> None:
+    def give_back(self, line: Line) -> None:
         """Keep a connection for the next request."""
         self._idle.append(line)
 
@@ -58,7 +55,7 @@ class Subscription:
     def __init__(self, lines: Subscriptions, channel: bytes) -> None:
         self._lines = lines
         self._channel = channel
-        self._line: _Line | None = None
+        self._line: Line | None = None
 
     def call(self, *commands: Command) -> Any:
         """Subscribe, and in the same go have Redis carry out these commands.
@@ -93,72 +90,26 @@ class Subscription:
             return self._line.message(self._channel, end) if self._line else None
         except redis.RedisError as error:
             log("subscription_lost", level="warning", channel=self._channel.decode(), error=error)
-            self._close()
+            if self._line:
+                self._line.close()
+                self._line = None
             time.sleep(max(0.0, end - time.monotonic()))
             return None
 
     def end(self, *commands: Command) -> None:
         """Unsubscribe, and send commands to whose replies nobody listens."""
-        if self._line is None:
-            return
-        try:
-            self._line.send(("UNSUBSCRIBE", self._channel), *commands, replies=len(commands))
-        except redis.RedisError:
-            self._close()
-            return
-        self._lines.give_back(self._line)
-        self._line = None
+        line, self._line = self._line, None
+        if line:
+            with suppress(redis.RedisError):
+                line.send(("UNSUBSCRIBE", self._channel), *commands)
+                self._lines.give_back(line)
 
-    def _subscribe(self, line: "_Line", *commands: Command) -> Any:
+    def _subscribe(self, line: Line, *commands: Command) -> Any:
         self._line = line
         try:
-            return line.call(("SUBSCRIBE", self._channel), *commands, replies=len(commands))
+            return line.call(("SUBSCRIBE", self._channel), *commands)
+        except redis.ResponseError:
+            raise  # the connection is good
         except redis.RedisError:
-            self._close()
-            raise
-
-    def _close(self) -> None:
-        if self._line:
-            self._line.close()
             self._line = None
-
-
-class _Line:
-    """A connection on which commands are sent several at a time, and their replies read when they are wanted."""
-
-    def __init__(self, connection: ConnectionInterface) -> None:
-        self._connection = connection
-        self._unread = 0
-        self.used = False
-
-    def send(self, *commands: Command, replies: int) -> None:
-        """Send commands, of which so many will be replied to; subscriptions are confirmed by a message instead."""
-        packed = self._connection.pack_commands(commands)  # type: ignore[no-untyped-call]
-        self._connection.send_packed_command(packed)  # type: ignore[no-untyped-call]
-        self._unread += replies
-
-    def call(self, *commands: Command, replies: int) -> Any:
-        """Send commands and return the last reply."""
-        self.send(*commands, replies=replies)
-        reply = None
-        while self._unread:
-            reply = self._connection.read_response()  # messages before it are passed over
-            self._unread -= 1
-        self.used = True
-        return reply
-
-    def message(self, channel: bytes, end: float) -> bytes | None:
-        """Wait until `end` for what is published on a channel, and pass over all else."""
-        while (remaining := end - time.monotonic()) > 0:
-            try:
-                reply = self._connection.read_response(timeout=remaining, disconnect_on_error=False, push_request=True)
-            except redis.TimeoutError:
-                return None
-            if reply[:2] == [b"message", channel]:
-                data: bytes = reply[2]
-                return data
-        return None
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.disconnect()  # type: ignore[no-untyped-call]
+            raise
