@@ -8,7 +8,7 @@ SEED ?=
 REQUESTS ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint audit chaos soak clean
+.PHONY: help install run test lint audit bench chaos soak clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 12
@@ -29,6 +29,9 @@ lint: $(VENV)/installed-dev  ## check style and types
 audit: $(VENV)/installed-dev  ## look for weaknesses in our code and known ones in the libraries
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml .
 	$(BIN)/pip-audit --local --progress-spinner off
+
+bench: $(VENV)/installed-dev  ## measure throughput and latency against their targets (9 minutes)
+	@$(BIN)/python -m benchmarks.bench
 
 chaos: $(VENV)/installed-dev  ## break the service under load; try: make chaos SECONDS=600 SEED=7
 	@$(BIN)/python -m benchmarks.chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))

@@ -1,6 +1,7 @@
 """A Redis, web servers and workers as processes, which can be stopped and started one by one."""
 
 import signal
+import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +50,10 @@ class Fleet:
         workers: how many.
         values: the settings that differ from the defaults.
     """
+
+    # What Python is told to run; a fleet of other programs has others.
+    WEB_SERVER: tuple[str, ...] = ("run_web_server.py",)
+    WORKER: tuple[str, ...] = ("run_model_server.py",)
 
     def __init__(self, folder: Path, web_servers: int, workers: int, **values: object) -> None:
         self._redis_port = free_port()
@@ -129,13 +134,20 @@ class Fleet:
 
     def start_worker(self) -> None:
         """Start a worker, without waiting for it."""
-        self._servers.append(Server(self._services.start("run_model_server.py")))
+        self._servers.append(Server(self._services.start_command([sys.executable, *self.WORKER])))
 
     def start_web_server(self) -> None:
         """Start a web server, without waiting for it."""
         port = free_port()
-        process = self._services.start("run_web_server.py", PORT=port)
+        process = self._services.start_command([sys.executable, *self.WEB_SERVER], PORT=port)
         self._servers.append(Server(process, f"http://127.0.0.1:{port}"))
+
+    def add_workers(self, count: int) -> None:
+        """Start more workers, and wait until they are ready."""
+        self._sizes = self._sizes[0], self._sizes[1] + count
+        for _ in range(count):
+            self.start_worker()
+        wait_until(self.is_whole)
 
     def kill(self, server: Server) -> None:
         """End a process at once."""

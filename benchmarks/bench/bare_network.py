@@ -1,0 +1,49 @@
+"""The bare script as a process that waits until its next round."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self, cast
+
+from settings import PROJECT_DIR
+
+
+class BareNetwork:
+    """Computes only during `measure`; to be used with `with`.
+
+    Args:
+        network: an OpenVINO file.
+        streams: how many pictures are computed at once.
+    """
+
+    def __init__(self, network: Path, streams: int) -> None:
+        self._command = [sys.executable, "benchmarks/bench/bare_script.py", str(network), str(streams)]
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            self._command, cwd=PROJECT_DIR, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self._read()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._process.terminate()
+        self._process.communicate()
+
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._process.pid
+
+    def measure(self, seconds: float) -> dict[str, float]:
+        """Compute for some seconds; return `images_per_s` and `latency_ms`."""
+        print(seconds, file=self._process.stdin, flush=True)
+        reached: dict[str, float] = json.loads(self._read())
+        return reached
+
+    def _read(self) -> str:
+        return cast(IO[str], self._process.stdout).readline()

@@ -1,0 +1,69 @@
+"""What the parts of the benchmark have in common: steps that the progress bar counts, then rows and details."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from benchmarks.bench.networks_measured import Network, measured_network
+from benchmarks.bench.pace import Pace
+from benchmarks.bench.row import Row
+from benchmarks.fleet import Fleet
+
+CASTLE = Path(__file__).parents[2] / "castle_image.jpg"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A few seconds of work, with its name for the progress bar."""
+
+    what: str
+    run: Callable[[], object]
+
+
+class Part(ABC):
+    """One part: its steps are run one after the other within `stack`, which is closed before the results are asked for.
+
+    Args:
+        pace: how long it may take.
+        cache: where networks are kept from one run to the next.
+        scratch: where everything else is written.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, pace: Pace, cache: Path, scratch: Path) -> None:
+        self.pace = pace
+        self.stack = ExitStack()
+        self._cache = cache
+        self._scratch = scratch
+        self.castle = CASTLE.read_bytes()
+
+    @abstractmethod
+    def steps(self) -> list[Step]:
+        """Return what is to be done."""
+
+    @abstractmethod
+    def rows(self) -> list[Row]:
+        """Return the targets and what was reached."""
+
+    @abstractmethod
+    def details(self) -> dict[str, Any]:
+        """Return all that was measured, for the JSON file and the plot."""
+
+    def network(self, name: str) -> Network:
+        """Return a network to serve."""
+        return measured_network(name, self._cache)
+
+    def start(self, kind: type[Fleet], values: Mapping[str, object], workers: int = 1) -> Fleet:
+        """Start one web server and some workers, which run until the part is over."""
+        folder = self._scratch / f"{self.name}-{len(list(self._scratch.iterdir()))}"
+        folder.mkdir()
+        return self.stack.enter_context(kind(folder, 1, workers, **values))
+
+
+def as_dicts(rounds: list[Any]) -> list[dict[str, Any]]:
+    """Return dataclasses for JSON."""
+    return [asdict(each) for each in rounds]

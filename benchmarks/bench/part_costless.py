@@ -1,0 +1,65 @@
+"""What the service itself costs: a network whose answers cost next to nothing."""
+
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from benchmarks.bench.closed_loop import Round
+from benchmarks.bench.fleet_rounds import best_images_per_s, best_latency_ms, decode_ms, fleet_round, redis_cost
+from benchmarks.bench.networks_measured import COSTLESS
+from benchmarks.bench.part import Part, Step, as_dicts
+from benchmarks.bench.row import Row, at_least, at_most
+from benchmarks.fleet import Fleet
+
+
+class CostlessPart(Part):
+    """The most requests a second, the least latency, and what a request costs Redis."""
+
+    name = "costless"
+
+    def steps(self) -> list[Step]:
+        """One client and many take turns."""
+        self._rounds: list[Round] = []
+        self._decode_ms: list[float] = []
+        turns = [
+            Step("decoding", lambda: self._decode_ms.append(decode_ms(self.castle, self._fleet))),
+            Step("costless network, 1 client", partial(self._run, 1)),
+            Step("costless network, 32 clients", partial(self._run, 32)),
+        ]
+        return [
+            Step("starting the costless network", self._start),
+            *(turns * self.pace.rounds),
+            Step("counting Redis's commands", self._count),
+        ]
+
+    def _start(self) -> None:
+        self._fleet = self.start(Fleet, self.network(COSTLESS).settings)
+
+    def _run(self, clients: int) -> None:
+        self._rounds.append(fleet_round(self._fleet, self.castle, clients, self.pace))
+
+    def _count(self) -> None:
+        self._redis_cost = redis_cost(self._fleet, self.castle, self.pace.counted_requests)
+
+    def rows(self) -> list[Row]:
+        """Throughput, latency, and what Redis has to do."""
+        cost = self._redis_cost
+        added_ms = best_latency_ms(self._rounds) - min(self._decode_ms)
+        counted = ", ".join(f"{number:.1f} {name.upper()}" for name, number in cost.commands.items() if number >= 0.1)
+        return [
+            at_least(
+                self.name,
+                "costless network, requests/s at 32 clients",
+                best_images_per_s(self._rounds, 32),
+                170,
+                "requests/s",
+            ),
+            at_most(self.name, "costless network, latency at 1 client - decoding", added_ms, 3, "ms"),
+            at_most(self.name, "sent to Redis for a picture (INFO, net input)", cost.bytes_in / 1000, 205, "KB"),
+            at_most(self.name, f"commands that poll, of those of a request ({counted})", cost.polls, 0),
+        ]
+
+    def details(self) -> dict[str, Any]:
+        """All rounds, and Redis's counts."""
+        cost = asdict(self._redis_cost)
+        return {"decode_ms": min(self._decode_ms), "rounds": as_dicts(self._rounds), "redis_cost": cost}

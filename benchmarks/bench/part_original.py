@@ -1,0 +1,84 @@
+"""The service against the original's protocol, with the same network on both sides."""
+
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from benchmarks.bench.closed_loop import Round
+from benchmarks.bench.fleet_rounds import best_images_per_s, best_latency_ms, fleet_round, redis_cost
+from benchmarks.bench.networks_measured import COSTLESS
+from benchmarks.bench.part import Part, Step, as_dicts
+from benchmarks.bench.row import Row, at_least, at_most
+from benchmarks.fleet import Fleet
+
+CLIENTS = (1, 32)
+# Each request waits for a quarter of a second several times.
+COUNTED_REQUESTS = 10
+
+
+class OriginalFleet(Fleet):
+    """The original's web server and worker, as emulated here."""
+
+    WEB_SERVER = ("-m", "benchmarks.bench.original_web_server")
+    WORKER = ("-m", "benchmarks.bench.original_worker")
+
+
+class OriginalPart(Part):
+    """Both sides take turns, with a network that costs nothing."""
+
+    name = "original"
+    title = "costless network"
+
+    def steps(self) -> list[Step]:
+        """The service and the original take turns."""
+        self._rounds: dict[str, list[Round]] = {"service": [], "original": []}
+        turns = [
+            Step(f"{self.title}, {side}, {clients} clients", partial(self._run, side, clients))
+            for clients in CLIENTS
+            for side in self._rounds
+        ]
+        return [
+            Step(f"starting the original, {self.title}", self._start),
+            *(turns * self.pace.rounds_against_original),
+            Step("counting the original's commands", self._count),
+        ]
+
+    def network_name(self) -> str:
+        """Return what both sides serve."""
+        return COSTLESS
+
+    def _start(self) -> None:
+        values = self.network(self.network_name()).settings
+        self._fleets = {"service": self.start(Fleet, values), "original": self.start(OriginalFleet, values)}
+
+    def _run(self, side: str, clients: int) -> None:
+        self._rounds[side].append(fleet_round(self._fleets[side], self.castle, clients, self.pace))
+
+    def _count(self) -> None:
+        self._redis_cost = redis_cost(self._fleets["original"], self.castle, COUNTED_REQUESTS)
+
+    def rows(self) -> list[Row]:
+        """Two rows: throughput and latency."""
+        service, original = self._rounds["service"], self._rounds["original"]
+        faster = best_images_per_s(service, 32) / best_images_per_s(original, 32)
+        share = best_latency_ms(service) / best_latency_ms(original)
+        return [
+            at_least(self.name, f"{self.title}, images/s at 32 clients / original's", faster, 2.5),
+            at_most(self.name, f"{self.title}, latency at 1 client / original's", share, 1 / 7),
+        ]
+
+    def details(self) -> dict[str, Any]:
+        """All rounds of both sides, and what the original costs Redis."""
+        rounds = {side: as_dicts(rounds) for side, rounds in self._rounds.items()}
+        return {"rounds": rounds, "redis_cost": asdict(self._redis_cost)}
+
+
+class OriginalResNet50Part(OriginalPart):
+    """The same with ResNet50, where the network takes most of the time on both sides."""
+
+    name = "original-resnet50"
+    title = "ResNet50"
+
+    def network_name(self) -> str:
+        """Return what is measured as ResNet50."""
+        return self.pace.network

@@ -1,0 +1,98 @@
+"""ResNet50 through the service against ResNet50 alone, on the same cores."""
+
+from functools import partial
+from typing import Any
+
+from benchmarks.bench.bare_network import BareNetwork
+from benchmarks.bench.closed_loop import Round
+from benchmarks.bench.fleet_rounds import best_images_per_s, best_latency_ms, decode_ms, fleet_round
+from benchmarks.bench.part import Part, Step, as_dicts
+from benchmarks.bench.processes import resident_mib
+from benchmarks.bench.row import Row, at_least, at_most
+from benchmarks.fleet import Fleet
+from tests.services import wait_until
+
+CLIENTS = (1, 8, 32)
+STREAMS = (1, 2)
+
+
+class ResNet50Part(Part):
+    """How much of what the processor can do reaches the clients, and what is added to the time of one request."""
+
+    name = "resnet50"
+
+    def steps(self) -> list[Step]:
+        """The bare network and the service take turns."""
+        self._rounds: list[Round] = []
+        self._bare: dict[int, list[dict[str, float]]] = {streams: [] for streams in STREAMS}
+        self._decode_ms: list[float] = []
+        turns = [
+            *(Step(f"bare network, {streams} at once", partial(self._run_bare, streams)) for streams in STREAMS),
+            Step("decoding", lambda: self._decode_ms.append(decode_ms(self.castle, self._fleet))),
+            *self._served(CLIENTS),
+        ]
+        return [
+            Step("starting ResNet50", self._start),
+            *(turns * self.pace.rounds),
+            *self._served(self.pace.more_clients),
+            Step("memory", self._weigh),
+        ]
+
+    def _served(self, numbers: tuple[int, ...]) -> list[Step]:
+        return [Step(f"ResNet50, {clients} clients", partial(self._run_served, clients)) for clients in numbers]
+
+    def _start(self) -> None:
+        network = self.network(self.pace.network)
+        self._fleet = self.start(Fleet, network.settings)
+        # A worker that has had to export the network keeps TensorFlow in its memory, until it is started again.
+        self._fleet.kill(self._fleet.workers[0])
+        self._fleet.start_worker()
+        wait_until(self._fleet.is_whole)
+        self._processes = {streams: self.stack.enter_context(BareNetwork(network.bare, streams)) for streams in STREAMS}
+
+    def _run_bare(self, streams: int) -> None:
+        self._bare[streams].append(self._processes[streams].measure(self.pace.seconds))
+
+    def _run_served(self, clients: int) -> None:
+        self._rounds.append(fleet_round(self._fleet, self.castle, clients, self.pace))
+
+    def _weigh(self) -> None:
+        self._bare_mib = {streams: resident_mib(process.pid) for streams, process in self._processes.items()}
+        self._worker_mib = resident_mib(self._fleet.workers[0].process.popen.pid)
+
+    def rows(self) -> list[Row]:
+        """Four rows: two of throughput, latency, memory."""
+        bare_images_per_s = self._bare_images_per_s()
+        added_ms = best_latency_ms(self._rounds) - min(self._decode_ms) - self._bare_latency_ms()
+        return [
+            *(
+                at_least(
+                    self.name,
+                    f"ResNet50, images/s at {clients} clients / bare network's best",
+                    best_images_per_s(self._rounds, clients) / bare_images_per_s,
+                    0.87,
+                )
+                for clients in CLIENTS[1:]
+            ),
+            at_most(self.name, "ResNet50, latency at 1 client - decoding - bare network's best", added_ms, 4, "ms"),
+            at_most(
+                self.name, "worker's memory / bare script's memory", self._worker_mib / self._bare_mib[STREAMS[0]], 1.25
+            ),
+        ]
+
+    def _bare_images_per_s(self) -> float:
+        return max(each["images_per_s"] for rounds in self._bare.values() for each in rounds)
+
+    def _bare_latency_ms(self) -> float:
+        return min(each["latency_ms"] for rounds in self._bare.values() for each in rounds)
+
+    def details(self) -> dict[str, Any]:
+        """All rounds, the memory, and the medians."""
+        return {
+            "bare_images_per_s": self._bare_images_per_s(),
+            "bare_latency_ms": self._bare_latency_ms(),
+            "decode_ms": min(self._decode_ms),
+            "bare_rounds": self._bare,
+            "rounds": as_dicts(self._rounds),
+            "memory_mib": {"worker": self._worker_mib, "bare": self._bare_mib},
+        }

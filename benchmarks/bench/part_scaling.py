@@ -1,0 +1,69 @@
+"""Throughput as workers are added, with a network that sleeps instead of computing."""
+
+import os
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+from benchmarks.bench.closed_loop import Round, send_so_many
+from benchmarks.bench.part import Part, Step, as_dicts
+from benchmarks.bench.row import Row, at_least
+from benchmarks.bench.sleeping_worker import SLEEP_VARIABLE
+from benchmarks.fleet import Fleet
+
+# So that the next picture is waiting when a worker has finished one.
+CLIENTS_PER_WORKER = 2
+
+
+class SleepingFleet(Fleet):
+    """The real web server with sleeping workers."""
+
+    WORKER = ("-m", "benchmarks.bench.sleeping_worker")
+
+
+class ScalingPart(Part):
+    """How near the throughput of many workers comes to that of one times their number."""
+
+    name = "scaling"
+
+    def steps(self) -> list[Step]:
+        """Workers join, and each time there is one round."""
+        self._rounds: dict[int, Round] = {}
+        numbers = self.pace.workers
+        more = [(number, number - before) for before, number in pairwise((numbers[0], *numbers))]
+        return [
+            Step("starting a sleeping worker", self._start),
+            *(Step(f"{number} workers", partial(self._run, number, added)) for number, added in more),
+        ]
+
+    def _start(self) -> None:
+        os.environ[SLEEP_VARIABLE] = str(self.pace.sleep_s)
+        self._fleet = self.start(SleepingFleet, {}, self.pace.workers[0])
+
+    def _run(self, workers: int, added: int) -> None:
+        self._fleet.add_workers(added)
+        url = f"{self._fleet.urls()[0]}/predict"
+        clients = CLIENTS_PER_WORKER * workers
+        self._rounds[workers] = send_so_many(url, self.castle, clients, workers * self.pace.sleeps)
+
+    def rows(self) -> list[Row]:
+        """One row: the worst of all numbers of workers."""
+        worst, workers = min((share, workers) for workers, share in self._shares().items())
+        what = f"images/s of {self.pace.workers[-1]} workers or fewer / linear (the least, at {workers})"
+        return [at_least(self.name, what, worst, 0.95)]
+
+    def _shares(self) -> dict[int, float]:
+        """Return the throughput of some workers as a share of their number times that of one."""
+        first = self.pace.workers[0]
+        one = self._rounds[first].images_per_s / first
+        return {workers: each.images_per_s / workers / one for workers, each in self._rounds.items()}
+
+    def details(self) -> dict[str, Any]:
+        """The throughput and the share of linear for each number of workers."""
+        rounds = as_dicts(list(self._rounds.values()))
+        return {
+            "sleep_s": self.pace.sleep_s,
+            "share_of_linear": self._shares(),
+            "rounds": rounds,
+            "images_per_s": {workers: each.images_per_s for workers, each in self._rounds.items()},
+        }

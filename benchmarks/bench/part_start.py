@@ -1,0 +1,49 @@
+"""How long a worker takes from its start until it is ready, when its network has been exported before."""
+
+import statistics
+import time
+from typing import Any
+
+from benchmarks.bench.part import Part, Step
+from benchmarks.bench.processes import has_loaded
+from benchmarks.bench.row import Row, at_most
+from benchmarks.fleet import Fleet
+from tests.services import wait_until
+
+
+class StartPart(Part):
+    """Workers that start one after the other, while nothing else runs."""
+
+    name = "start"
+
+    def steps(self) -> list[Step]:
+        """A first worker exports the network; it does not count."""
+        self._seconds: list[float] = []
+        self._tensorflow: list[bool] = []
+        return [
+            Step("a first worker", self._start),
+            *[Step("a worker's start", self._start_worker)] * self.pace.starts,
+        ]
+
+    def _start(self) -> None:
+        self._fleet = self.start(Fleet, self.network(self.pace.network).settings)
+
+    def _start_worker(self) -> None:
+        self._fleet.kill(self._fleet.workers[0])
+        began = time.perf_counter()
+        self._fleet.start_worker()
+        worker = self._fleet.workers[0]
+        wait_until(worker.has_started)
+        self._seconds.append(time.perf_counter() - began)
+        self._tensorflow.append(has_loaded(worker.process.popen.pid, "/tensorflow/"))
+
+    def rows(self) -> list[Row]:
+        """Two rows: the time, and TensorFlow."""
+        return [
+            at_most(self.name, "a worker's start, from exec to ready", statistics.median(self._seconds), 5, "s"),
+            at_most(self.name, "workers with TensorFlow in their memory (/proc/PID/maps)", sum(self._tensorflow), 0),
+        ]
+
+    def details(self) -> dict[str, Any]:
+        """Each start."""
+        return {"seconds": self._seconds, "with_tensorflow": self._tensorflow}
