@@ -20,10 +20,12 @@ from benchmarks.bench.part_costless import CostlessPart
 from benchmarks.bench.part_original import OriginalPart, OriginalResNet50Part
 from benchmarks.bench.part_resnet50 import ResNet50Part
 from benchmarks.bench.part_scaling import ScalingPart
+from benchmarks.bench.part_sizes import SizesPart
 from benchmarks.bench.part_start import StartPart
 from benchmarks.bench.plot import save_plot
 from benchmarks.bench.report import machine, report
-from benchmarks.bench.row import Row, table
+from benchmarks.bench.row import Row
+from benchmarks.bench.summary import summary
 from settings import PROJECT_DIR
 
 PARTS: tuple[type[Part], ...] = (
@@ -34,20 +36,25 @@ PARTS: tuple[type[Part], ...] = (
     ScalingPart,
     StartPart,
 )
+# What `--full` adds.
+OPTIONAL: tuple[type[Part], ...] = (SizesPart,)
 CACHE = PROJECT_DIR / ".cache" / "bench"
 
 
 def main() -> int:
     """Measure, print the table, write the files and return the exit code."""
-    names = [part.name for part in PARTS]
+    usual, more = ([part.name for part in parts] for parts in (PARTS, OPTIONAL))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="shorter and fewer rounds, for a first look")
-    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
+    parser.add_argument("--full", action="store_true", help=f"with what has no target: {', '.join(more)}")
+    parser.add_argument("--only", nargs="+", choices=usual + more, metavar="NAME", help=f"{', '.join(usual + more)}")
     parser.add_argument("--json", type=Path, default=CACHE / "report.json", help="default: %(default)s")
     parser.add_argument("--plot", type=Path, default=CACHE / "report.png", help="default: %(default)s")
     args = parser.parse_args()
-    rows = run(QUICK if args.quick else FULL, args.only, CACHE, args.json, args.plot)
-    print(f"\n{table(rows)}\n\nAll figures are in {args.json}, the graphs in {args.plot}.")
+    names = args.only or (usual + more if args.full else usual)
+    rows = run(QUICK if args.quick else FULL, names, CACHE, args.json, args.plot)
+    print("\n" + summary(rows, json.loads(args.json.read_text())))
+    print(f"\nAll figures are in {args.json}, the graphs in {args.plot}.")
     return 0 if all(row.good for row in rows) else 1
 
 
@@ -55,7 +62,7 @@ def run(pace: Pace, names: list[str], cache: Path, json_file: Path, plot_file: P
     """Run the parts with these names, write both files and return the rows."""
     where, began = machine(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
-        parts = [part(pace, cache, Path(scratch)) for part in PARTS if part.name in names]
+        parts = [part(pace, cache, Path(scratch)) for part in PARTS + OPTIONAL if part.name in names]
         measure(parts)
     rows = [row for part in parts for row in part.rows()]
     document = report(where, time.monotonic() - began, rows, parts)

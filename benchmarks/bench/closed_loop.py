@@ -4,6 +4,7 @@ It shares the cores with the service, so it is bare sockets with the request's b
 """
 
 import itertools
+import os
 import re
 import socket
 import statistics
@@ -13,6 +14,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
+
+import numpy as np
 
 TIMEOUT_S = 60
 RECEIVED_AT_ONCE_BYTES = 65536
@@ -31,6 +34,7 @@ class Round:
         images_per_s: answers a second, the warm-up left out.
         seconds: how long all of it took.
         server_timing_ms: the median of each part of the header Server-Timing.
+        generator_share: how much of all cores the load generator itself took.
         cpu_ms: the processor time for each request, by process; that of the load generator itself is always there.
     """
 
@@ -42,7 +46,12 @@ class Round:
     p50_ms: float
     p99_ms: float
     server_timing_ms: dict[str, float]
+    generator_share: float
     cpu_ms: dict[str, float]
+
+
+class NoAnswer(Exception):
+    """Nothing at all has come back, so that there is nothing to tell."""
 
 
 @dataclass
@@ -51,6 +60,10 @@ class _Seen:
 
     answers: list[tuple[float, float, bytes]] = field(default_factory=list)
     failures: Counter[str] = field(default_factory=Counter)
+
+    def between(self, began: float, ended: float) -> list[tuple[float, float, bytes]]:
+        """Return the answers that came in a span of time."""
+        return [answer for answer in self.answers if began <= answer[0] <= ended]
 
 
 class _Client:
@@ -136,7 +149,10 @@ def _run(
     for thread in threads:
         thread.join()
     ended, cpu_s = time.perf_counter(), time.process_time() - cpu_began
-    return _summary(seen, clients, ended - began, window or (began, ended), cpu_s)
+    if not window or not seen.between(*window):
+        # Not even the first answers have come in time, so all that there are must do.
+        window = (began, ended)
+    return _summary(seen, clients, ended - began, window, cpu_s)
 
 
 def _work(url: str, picture: bytes, more: Callable[[], bool], seen: _Seen) -> None:
@@ -158,17 +174,20 @@ def _work(url: str, picture: bytes, more: Callable[[], bool], seen: _Seen) -> No
 
 
 def _summary(seen: _Seen, clients: int, seconds: float, window: tuple[float, float], cpu_s: float) -> Round:
-    answers = [answer for answer in seen.answers if window[0] <= answer[0] <= window[1]]
-    cuts = statistics.quantiles([latency_s for _, latency_s, _ in answers], n=100, method="inclusive")
+    answers = seen.between(*window)
+    if not answers:
+        raise NoAnswer(f"no request of {clients} clients was answered: {dict(seen.failures)}")
+    p50_s, p99_s = np.percentile([latency_s for _, latency_s, _ in answers], (50, 99))
     return Round(
         clients=clients,
         answered=len(seen.answers),
         failures=dict(seen.failures),
         seconds=seconds,
         images_per_s=len(answers) / (window[1] - window[0]),
-        p50_ms=cuts[49] * 1000,
-        p99_ms=cuts[98] * 1000,
+        p50_ms=float(p50_s) * 1000,
+        p99_ms=float(p99_s) * 1000,
         server_timing_ms=_server_timing([head for _, _, head in answers]),
+        generator_share=cpu_s / seconds / len(os.sched_getaffinity(0)),
         cpu_ms={"load generator": cpu_s / len(seen.answers) * 1000},
     )
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from benchmarks.bench.closed_loop import Round, send_for, send_so_many
 from benchmarks.bench.pace import Pace
 from benchmarks.bench.processes import cpu_seconds, group_of
+from benchmarks.bench.row import Row, at_most
 from benchmarks.fleet import Fleet
 from helpers import image_to_pixels
 
@@ -82,6 +83,26 @@ def best_images_per_s(rounds: Sequence[Round], clients: int) -> float:
 def best_latency_ms(rounds: Sequence[Round]) -> float:
     """Return the median latency at one client in the best round."""
     return min(each.p50_ms for each in rounds if each.clients == 1)
+
+
+def one_request_ms(rounds: Sequence[Round]) -> dict[str, float]:
+    """Return where the time of a request goes at one client, in the best round.
+
+    It is the median latency, which the web server's own words in Server-Timing are taken from, part by part.
+    """
+    best = min((each for each in rounds if each.clients == 1), key=lambda each: each.p50_ms)
+    parts = dict(best.server_timing_ms)
+    total = parts.pop("total", 0.0)
+    return parts | {
+        "rest of the web server": total - sum(parts.values()),
+        "HTTP, and the way": best.p50_ms - total,
+        "all": best.p50_ms,
+    }
+
+
+def failures_row(part: str, rounds: Sequence[Round]) -> Row:
+    """Return the row that says whether all requests were answered."""
+    return at_most(part, "requests that failed", sum(sum(each.failures.values()) for each in rounds), 0)
 
 
 def _cpu_seconds(fleet: Fleet) -> dict[str, float]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.colour_network import network_settings, save_network
+from classifier import load_classifier
 from networks import build_graph, find_network
 from settings import PROJECT_DIR, Settings
 
@@ -63,14 +64,16 @@ def _make(network: Network) -> None:
         save_network(network.folder)
     else:
         keras.applications.ResNet50(weights=None).save(str(network.settings["model"]))
-    _export(network)
+    settings = Settings(_env_file=None, **network.settings)  # type: ignore[call-arg, arg-type]
+    _export_bare(network, settings)
+    # The service's own copy, since TensorFlow is here now.
+    load_classifier(settings)
 
 
-def _export(network: Network) -> None:
+def _export_bare(network: Network, settings: Settings) -> None:
     import openvino
     import tensorflow
 
-    settings = Settings(_env_file=None, **network.settings)  # type: ignore[call-arg, arg-type]
     model = build_graph(find_network(settings), settings)
     shape = (None, settings.image_height, settings.image_width, settings.image_chans)
     signature = [tensorflow.TensorSpec(shape, tensorflow.uint8)]

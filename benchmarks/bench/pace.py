@@ -17,6 +17,7 @@ class Pace:
         warm_up_s: how long before each round requests are sent that do not count.
         more_clients: numbers of clients that are measured besides 1, 8 and 32, for the plot.
         counted_requests: after how many requests Redis is asked what they have cost.
+        counted_requests_of_original: the same; each of these takes half a second.
         starts: how often a worker is started.
         workers: how many workers there are in turn.
         sleep_s: how long one of them sleeps for a picture, and how often.
@@ -26,14 +27,15 @@ class Pace:
     network: str = RESNET50
     rounds: int = 4
     rounds_against_original: int = 2
-    seconds: float = 4.0
+    seconds: float = 5.0
     warm_up_s: float = 0.7
     more_clients: tuple[int, ...] = (2, 4, 16, 64)
     counted_requests: int = 200
+    counted_requests_of_original: int = 10
     starts: int = 3
     workers: tuple[int, ...] = (1, 2, 4, 8, 16)
     sleep_s: float = 0.5
-    sleeps: int = 15
+    sleeps: int = 20
 
 
 FULL = Pace()
@@ -46,6 +48,7 @@ SMOKE = Pace(
     warm_up_s=0.1,
     more_clients=(),
     counted_requests=5,
+    counted_requests_of_original=2,
     starts=1,
     workers=(1, 2),
     sleep_s=0.1,

@@ -5,7 +5,15 @@ from functools import partial
 from typing import Any
 
 from benchmarks.bench.closed_loop import Round
-from benchmarks.bench.fleet_rounds import best_images_per_s, best_latency_ms, decode_ms, fleet_round, redis_cost
+from benchmarks.bench.fleet_rounds import (
+    best_images_per_s,
+    best_latency_ms,
+    decode_ms,
+    failures_row,
+    fleet_round,
+    one_request_ms,
+    redis_cost,
+)
 from benchmarks.bench.networks_measured import COSTLESS
 from benchmarks.bench.part import Part, Step, as_dicts
 from benchmarks.bench.row import Row, at_least, at_most
@@ -57,9 +65,15 @@ class CostlessPart(Part):
             at_most(self.name, "costless network, latency at 1 client - decoding", added_ms, 3, "ms"),
             at_most(self.name, "sent to Redis for a picture (INFO, net input)", cost.bytes_in / 1000, 205, "KB"),
             at_most(self.name, f"commands that poll, of those of a request ({counted})", cost.polls, 0),
+            failures_row(self.name, self._rounds),
         ]
 
     def details(self) -> dict[str, Any]:
         """All rounds, and Redis's counts."""
         cost = asdict(self._redis_cost)
-        return {"decode_ms": min(self._decode_ms), "rounds": as_dicts(self._rounds), "redis_cost": cost}
+        return {
+            "decode_ms": min(self._decode_ms),
+            "one_request_ms": one_request_ms(self._rounds),
+            "redis_cost": cost,
+            "rounds": as_dicts(self._rounds),
+        }

@@ -5,15 +5,13 @@ from functools import partial
 from typing import Any
 
 from benchmarks.bench.closed_loop import Round
-from benchmarks.bench.fleet_rounds import best_images_per_s, best_latency_ms, fleet_round, redis_cost
+from benchmarks.bench.fleet_rounds import best_images_per_s, best_latency_ms, failures_row, fleet_round, redis_cost
 from benchmarks.bench.networks_measured import COSTLESS
 from benchmarks.bench.part import Part, Step, as_dicts
 from benchmarks.bench.row import Row, at_least, at_most
 from benchmarks.fleet import Fleet
 
 CLIENTS = (1, 32)
-# Each request waits for a quarter of a second several times.
-COUNTED_REQUESTS = 10
 
 
 class OriginalFleet(Fleet):
@@ -55,16 +53,17 @@ class OriginalPart(Part):
         self._rounds[side].append(fleet_round(self._fleets[side], self.castle, clients, self.pace))
 
     def _count(self) -> None:
-        self._redis_cost = redis_cost(self._fleets["original"], self.castle, COUNTED_REQUESTS)
+        self._redis_cost = redis_cost(self._fleets["original"], self.castle, self.pace.counted_requests_of_original)
 
     def rows(self) -> list[Row]:
-        """Two rows: throughput and latency."""
+        """Throughput, latency, and whether the service has answered all requests."""
         service, original = self._rounds["service"], self._rounds["original"]
         faster = best_images_per_s(service, 32) / best_images_per_s(original, 32)
         share = best_latency_ms(service) / best_latency_ms(original)
         return [
             at_least(self.name, f"{self.title}, images/s at 32 clients / original's", faster, 2.5),
             at_most(self.name, f"{self.title}, latency at 1 client / original's", share, 1 / 7),
+            failures_row(self.name, service),
         ]
 
     def details(self) -> dict[str, Any]:

@@ -5,7 +5,14 @@ from typing import Any
 
 from benchmarks.bench.bare_network import BareNetwork
 from benchmarks.bench.closed_loop import Round
-from benchmarks.bench.fleet_rounds import best_images_per_s, best_latency_ms, decode_ms, fleet_round
+from benchmarks.bench.fleet_rounds import (
+    best_images_per_s,
+    best_latency_ms,
+    decode_ms,
+    failures_row,
+    fleet_round,
+    one_request_ms,
+)
 from benchmarks.bench.part import Part, Step, as_dicts
 from benchmarks.bench.processes import resident_mib
 from benchmarks.bench.row import Row, at_least, at_most
@@ -61,7 +68,7 @@ class ResNet50Part(Part):
         self._worker_mib = resident_mib(self._fleet.workers[0].process.popen.pid)
 
     def rows(self) -> list[Row]:
-        """Four rows: two of throughput, latency, memory."""
+        """Throughput, latency, memory, and whether all requests were answered."""
         bare_images_per_s = self._bare_images_per_s()
         added_ms = best_latency_ms(self._rounds) - min(self._decode_ms) - self._bare_latency_ms()
         return [
@@ -78,6 +85,7 @@ class ResNet50Part(Part):
             at_most(
                 self.name, "worker's memory / bare script's memory", self._worker_mib / self._bare_mib[STREAMS[0]], 1.25
             ),
+            failures_row(self.name, self._rounds),
         ]
 
     def _bare_images_per_s(self) -> float:
@@ -87,11 +95,12 @@ class ResNet50Part(Part):
         return min(each["latency_ms"] for rounds in self._bare.values() for each in rounds)
 
     def details(self) -> dict[str, Any]:
-        """All rounds, the memory, and the medians."""
+        """All rounds, the memory, and where the time goes."""
         return {
             "bare_images_per_s": self._bare_images_per_s(),
             "bare_latency_ms": self._bare_latency_ms(),
             "decode_ms": min(self._decode_ms),
+            "one_request_ms": one_request_ms(self._rounds),
             "bare_rounds": self._bare,
             "rounds": as_dicts(self._rounds),
             "memory_mib": {"worker": self._worker_mib, "bare": self._bare_mib},

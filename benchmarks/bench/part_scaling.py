@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from benchmarks.bench.closed_loop import Round, send_so_many
+from benchmarks.bench.fleet_rounds import failures_row
 from benchmarks.bench.part import Part, Step, as_dicts
 from benchmarks.bench.row import Row, at_least
 from benchmarks.bench.sleeping_worker import SLEEP_VARIABLE
@@ -47,10 +48,10 @@ class ScalingPart(Part):
         self._rounds[workers] = send_so_many(url, self.castle, clients, workers * self.pace.sleeps)
 
     def rows(self) -> list[Row]:
-        """One row: the worst of all numbers of workers."""
+        """The worst of all numbers of workers, and whether all requests were answered."""
         worst, workers = min((share, workers) for workers, share in self._shares().items())
         what = f"images/s of {self.pace.workers[-1]} workers or fewer / linear (the least, at {workers})"
-        return [at_least(self.name, what, worst, 0.95)]
+        return [at_least(self.name, what, worst, 0.95), failures_row(self.name, list(self._rounds.values()))]
 
     def _shares(self) -> dict[int, float]:
         """Return the throughput of some workers as a share of their number times that of one."""

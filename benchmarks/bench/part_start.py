@@ -35,7 +35,7 @@ class StartPart(Part):
         worker = self._fleet.workers[0]
         wait_until(worker.has_started)
         self._seconds.append(time.perf_counter() - began)
-        self._tensorflow.append(has_loaded(worker.process.popen.pid, "/tensorflow/"))
+        self._tensorflow.append(has_loaded(worker.process.popen.pid, "/libtensorflow_"))
 
     def rows(self) -> list[Row]:
         """Two rows: the time, and TensorFlow."""

@@ -1,0 +1,58 @@
+"""What larger pictures cost: the castle in several sizes, with a network that costs nothing."""
+
+import io
+from functools import partial
+from typing import Any
+
+from PIL import Image
+
+from benchmarks.bench.closed_loop import Round
+from benchmarks.bench.fleet_rounds import decode_ms, failures_row, fleet_round
+from benchmarks.bench.networks_measured import COSTLESS
+from benchmarks.bench.part import Part, Step, as_dicts
+from benchmarks.bench.row import Row
+from benchmarks.fleet import Fleet
+
+SIZES = ((640, 480), (1920, 1080), (4000, 3000))
+CLIENTS = (1, 8)
+JPEG_QUALITY = 90
+
+
+class SizesPart(Part):
+    """Latency and throughput against the picture's size; there is no target."""
+
+    name = "sizes"
+
+    def steps(self) -> list[Step]:
+        """One size after the other."""
+        self._found: dict[str, dict[str, Any]] = {}
+        self._rounds: list[Round] = []
+        each = [Step(f"pictures of {width} x {height}", partial(self._run, width, height)) for width, height in SIZES]
+        return [Step("starting the costless network", self._start), *each]
+
+    def _start(self) -> None:
+        self._fleet = self.start(Fleet, self.network(COSTLESS).settings)
+
+    def _run(self, width: int, height: int) -> None:
+        picture = self._castle(width, height)
+        rounds = [fleet_round(self._fleet, picture, clients, self.pace) for clients in CLIENTS]
+        self._rounds += rounds
+        self._found[f"{width} x {height}"] = {
+            "upload_kb": len(picture) / 1000,
+            "decode_ms": decode_ms(picture, self._fleet),
+            "rounds": as_dicts(rounds),
+        }
+
+    def _castle(self, width: int, height: int) -> bytes:
+        buffer = io.BytesIO()
+        with Image.open(io.BytesIO(self.castle)) as image:
+            image.resize((width, height)).save(buffer, "JPEG", quality=JPEG_QUALITY)
+        return buffer.getvalue()
+
+    def rows(self) -> list[Row]:
+        """Only that all requests were answered."""
+        return [failures_row(self.name, self._rounds)]
+
+    def details(self) -> dict[str, Any]:
+        """What was measured for each size."""
+        return self._found

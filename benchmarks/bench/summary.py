@@ -1,0 +1,27 @@
+"""A report as text: the table of targets, then where the time of one request goes and what it costs each process."""
+
+from typing import Any
+
+from benchmarks.bench.row import Row, table
+
+TITLES = {"resnet50": "ResNet50", "costless": "costless network"}
+
+
+def summary(rows: list[Row], report: dict[str, Any]) -> str:
+    """Return all of it."""
+    return "\n".join([table(rows), *(line for part in TITLES for line in _costs(part, report["parts"].get(part)))])
+
+
+def _costs(name: str, part: dict[str, Any] | None) -> list[str]:
+    if part is None:
+        return []
+    busiest = max(part["rounds"], key=lambda each: float(each["images_per_s"]))
+    return [
+        f"\nThe time of one request at 1 client, {TITLES[name]}, in ms: {_words(part['one_request_ms'])}",
+        f"Processor time of a request at {busiest['clients']} clients, in ms: {_words(busiest['cpu_ms'])}",
+        f"Share of all cores that the load generator took: {busiest['generator_share']:.1%}",
+    ]
+
+
+def _words(figures: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.1f}" for name, value in figures.items())
