@@ -40,7 +40,7 @@ soak: $(VENV)/installed-dev  ## send many requests and see whether memory grows:
 	@$(BIN)/python -m benchmarks.soak --requests $(REQUESTS)
 
 clean:  ## remove the virtual environment and all caches
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
