@@ -30,7 +30,7 @@ audit: $(VENV)/installed-dev  ## look for weaknesses in our code and known ones 
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml .
 	$(BIN)/pip-audit --local --progress-spinner off
 
-bench: $(VENV)/installed-dev  ## measure throughput and latency against their targets (9 minutes)
+bench: $(VENV)/installed-dev  ## measure throughput and latency against their targets (8 minutes)
 	@$(BIN)/python -m benchmarks.bench
 
 chaos: $(VENV)/installed-dev  ## break the service under load; try: make chaos SECONDS=600 SEED=7

@@ -24,7 +24,7 @@ from benchmarks.bench.part_sizes import SizesPart
 from benchmarks.bench.part_start import StartPart
 from benchmarks.bench.plot import save_plot
 from benchmarks.bench.report import machine, report
-from benchmarks.bench.row import Row
+from benchmarks.bench.row import Row, at_most
 from benchmarks.bench.summary import summary
 from settings import PROJECT_DIR
 
@@ -64,7 +64,8 @@ def run(pace: Pace, names: list[str], cache: Path, json_file: Path, plot_file: P
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
         parts = [part(pace, cache, Path(scratch)) for part in PARTS + OPTIONAL if part.name in names]
         measure(parts)
-    rows = [row for part in parts for row in part.rows()]
+    failed = sum(sum(each.failures.values()) for part in parts for each in part.rounds())
+    rows = [*(row for part in parts for row in part.rows()), at_most("all", "requests that failed", failed, 0)]
     document = report(where, time.monotonic() - began, rows, parts)
     json_file.parent.mkdir(parents=True, exist_ok=True)
     json_file.write_text(json.dumps(document, indent=2) + "\n")

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from benchmarks.bench.closed_loop import Round, send_for, send_so_many
 from benchmarks.bench.pace import Pace
 from benchmarks.bench.processes import cpu_seconds, group_of
-from benchmarks.bench.row import Row, at_most
 from benchmarks.fleet import Fleet
 from helpers import image_to_pixels
 
@@ -98,11 +97,6 @@ def one_request_ms(rounds: Sequence[Round]) -> dict[str, float]:
         "HTTP, and the way": best.p50_ms - total,
         "all": best.p50_ms,
     }
-
-
-def failures_row(part: str, rounds: Sequence[Round]) -> Row:
-    """Return the row that says whether all requests were answered."""
-    return at_most(part, "requests that failed", sum(sum(each.failures.values()) for each in rounds), 0)
 
 
 def _cpu_seconds(fleet: Fleet) -> dict[str, float]:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from benchmarks.bench.closed_loop import Round
 from benchmarks.bench.networks_measured import Network, measured_network
 from benchmarks.bench.pace import Pace
 from benchmarks.bench.row import Row
@@ -44,6 +45,10 @@ class Part(ABC):
     @abstractmethod
     def steps(self) -> list[Step]:
         """Return what is to be done."""
+
+    @abstractmethod
+    def rounds(self) -> list[Round]:
+        """Return all rounds of requests to the service."""
 
     @abstractmethod
     def rows(self) -> list[Row]:

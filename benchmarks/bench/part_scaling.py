@@ -6,7 +6,6 @@ from itertools import pairwise
 from typing import Any
 
 from benchmarks.bench.closed_loop import Round, send_so_many
-from benchmarks.bench.fleet_rounds import failures_row
 from benchmarks.bench.part import Part, Step, as_dicts
 from benchmarks.bench.row import Row, at_least
 from benchmarks.bench.sleeping_worker import SLEEP_VARIABLE
@@ -47,11 +46,15 @@ class ScalingPart(Part):
         clients = CLIENTS_PER_WORKER * workers
         self._rounds[workers] = send_so_many(url, self.castle, clients, workers * self.pace.sleeps)
 
+    def rounds(self) -> list[Round]:
+        """Return all of them."""
+        return list(self._rounds.values())
+
     def rows(self) -> list[Row]:
-        """The worst of all numbers of workers, and whether all requests were answered."""
+        """The worst of all numbers of workers."""
         worst, workers = min((share, workers) for workers, share in self._shares().items())
         what = f"images/s of {self.pace.workers[-1]} workers or fewer / linear (the least, at {workers})"
-        return [at_least(self.name, what, worst, 0.95), failures_row(self.name, list(self._rounds.values()))]
+        return [at_least(self.name, what, worst, 0.95)]
 
     def _shares(self) -> dict[int, float]:
         """Return the throughput of some workers as a share of their number times that of one."""
@@ -61,7 +64,7 @@ class ScalingPart(Part):
 
     def details(self) -> dict[str, Any]:
         """The throughput and the share of linear for each number of workers."""
-        rounds = as_dicts(list(self._rounds.values()))
+        rounds = as_dicts(self.rounds())
         return {
             "sleep_s": self.pace.sleep_s,
             "share_of_linear": self._shares(),

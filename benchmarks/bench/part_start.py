@@ -4,6 +4,7 @@ import statistics
 import time
 from typing import Any
 
+from benchmarks.bench.closed_loop import Round
 from benchmarks.bench.part import Part, Step
 from benchmarks.bench.processes import has_loaded
 from benchmarks.bench.row import Row, at_most
@@ -36,6 +37,10 @@ class StartPart(Part):
         wait_until(worker.has_started)
         self._seconds.append(time.perf_counter() - began)
         self._tensorflow.append(has_loaded(worker.process.popen.pid, "/libtensorflow_"))
+
+    def rounds(self) -> list[Round]:
+        """Return all of them."""
+        return []
 
     def rows(self) -> list[Row]:
         """Two rows: the time, and TensorFlow."""

@@ -25,12 +25,12 @@ class Row:
 
 def at_least(part: str, what: str, reached: float, target: float, unit: str = "") -> Row:
     """Return the row of a figure that should be high."""
-    return Row(part, what, f">= {target:g}", reached, unit, reached >= target)
+    return Row(part, what, f">= {target:.3g}", reached, unit, reached >= target)
 
 
 def at_most(part: str, what: str, reached: float, target: float, unit: str = "") -> Row:
     """Return the row of a figure that should be low."""
-    return Row(part, what, f"<= {target:g}", reached, unit, reached <= target)
+    return Row(part, what, f"<= {target:.3g}", reached, unit, reached <= target)
 
 
 def table(rows: list[Row]) -> str:

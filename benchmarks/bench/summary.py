@@ -9,7 +9,22 @@ TITLES = {"resnet50": "ResNet50", "costless": "costless network"}
 
 def summary(rows: list[Row], report: dict[str, Any]) -> str:
     """Return all of it."""
-    return "\n".join([table(rows), *(line for part in TITLES for line in _costs(part, report["parts"].get(part)))])
+    return "\n".join(
+        [
+            table(rows),
+            *_commands(report["parts"]),
+            *(line for part in TITLES for line in _costs(part, report["parts"].get(part))),
+        ]
+    )
+
+
+def _commands(parts: dict[str, Any]) -> list[str]:
+    sides = {"the service": parts.get("costless"), "the original": parts.get("original")}
+    return [
+        f"\nRedis's commands for a request, {side}: {_words(part['redis_cost']['commands'])}"
+        for side, part in sides.items()
+        if part
+    ]
 
 
 def _costs(name: str, part: dict[str, Any] | None) -> list[str]:
