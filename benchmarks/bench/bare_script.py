@@ -1,6 +1,6 @@
 """The network and nothing else: what the processor can do when there is no service around it.
 
-    python bare_script.py bare.xml 2
+    python bare_script.py model.xml 2
 
 computes picture after picture with as many at once as the second argument says. For each line on standard input, a
 number of seconds, it does so for that long and prints what it has reached, as JSON.

@@ -1,4 +1,4 @@
-"""The networks that are measured: each as a Keras file for the service, and exported on its own for the bare script.
+"""The networks that are measured: each a Keras file, and its export to OpenVINO.
 
     python -m benchmarks.bench.networks_measured resnet50 DIR
 
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.colour_network import network_settings, save_network
-from classifier import load_classifier
-from networks import build_graph, find_network
+from networks import find_network
+from openvino_export import exported
 from settings import PROJECT_DIR, Settings
 
 RESNET50 = "resnet50"
@@ -29,17 +29,21 @@ class Network:
     folder: Path
 
     @property
-    def bare(self) -> Path:
-        """The network for the bare script, from uint8 pixels to probabilities as in the service."""
-        return self.folder / "bare.xml"
-
-    @property
     def settings(self) -> dict[str, object]:
         """The settings that serve it."""
         cache: dict[str, object] = {"model_cache_dir": self.folder, "engine": "openvino"}
         if self.name == COSTLESS:
             return cache | network_settings(self.folder)
         return cache | {"model": str(self.folder / "resnet50_random.keras"), "preprocess": "caffe"}
+
+    def loaded_settings(self) -> Settings:
+        """Return the same, as the service reads them."""
+        return Settings(_env_file=None, **self.settings)  # type: ignore[call-arg, arg-type]
+
+    def exported(self) -> Path:
+        """Return OpenVINO's copy, from uint8 pixels to probabilities; once a worker has run, it is there."""
+        settings = self.loaded_settings()
+        return exported(find_network(settings), settings)
 
 
 def measured_network(name: str, cache: Path) -> Network:
@@ -64,21 +68,8 @@ def _make(network: Network) -> None:
         save_network(network.folder)
     else:
         keras.applications.ResNet50(weights=None).save(str(network.settings["model"]))
-    settings = Settings(_env_file=None, **network.settings)  # type: ignore[call-arg, arg-type]
-    _export_bare(network, settings)
-    # The service's own copy, since TensorFlow is here now.
-    load_classifier(settings)
-
-
-def _export_bare(network: Network, settings: Settings) -> None:
-    import openvino
-    import tensorflow
-
-    model = build_graph(find_network(settings), settings)
-    shape = (None, settings.image_height, settings.image_width, settings.image_chans)
-    signature = [tensorflow.TensorSpec(shape, tensorflow.uint8)]
-    function = tensorflow.function(lambda pixels: model(pixels, training=False), input_signature=signature)
-    openvino.save_model(openvino.convert_model(function.get_concrete_function()), network.bare, compress_to_fp16=False)
+    # Now, since TensorFlow is here already.
+    network.exported()
 
 
 if __name__ == "__main__":

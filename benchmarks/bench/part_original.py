@@ -48,13 +48,16 @@ class OriginalPart(Part):
     def _start(self) -> None:
         values = self.network(self.network_name()).settings
         self._fleets = {"service": self.start(Fleet, values), "original": self.start(OriginalFleet, values)}
+        for fleet in self._fleets.values():
+            # With the first picture TensorFlow does what it does only once.
+            send_so_many(f"{fleet.urls()[0]}/predict", self.castle, 1, 1)
 
     def _run_one(self, side: str) -> None:
         self._rounds[side].append(fleet_round(self._fleets[side], self.castle, 1, self.pace))
 
     def _run_many(self, side: str) -> None:
         url = f"{self._fleets[side].urls()[0]}/predict"
-        # Before the first batch of its size, TensorFlow does what it does only once.
+        # And with the first batch of this size.
         send_so_many(url, self.castle, CLIENTS, CLIENTS)
         self._rounds[side].append(send_so_many(url, self.castle, CLIENTS, self.pace.compared_requests))
 

@@ -54,7 +54,9 @@ class ResNet50Part(Part):
         self._fleet.kill(self._fleet.workers[0])
         self._fleet.start_worker()
         wait_until(self._fleet.is_whole)
-        self._processes = {streams: self.stack.enter_context(BareNetwork(network.bare, streams)) for streams in STREAMS}
+        self._processes = {
+            streams: self.stack.enter_context(BareNetwork(network.exported(), streams)) for streams in STREAMS
+        }
 
     def _run_bare(self, streams: int) -> None:
         self._bare[streams].append(self._processes[streams].measure(self.pace.seconds))

@@ -17,6 +17,7 @@ class SleepingClassifier:
     model = "sleeping"
     engine = "none"
     batch_size = 1
+    lanes = 1
     note = ""
 
     def predict(self, images: Sequence[bytes]) -> list[tuple[Prediction, ...]]:
