@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from access import Access
+from api_docs import api_docs
 from errors import ClientGone, DeadlineExceeded, ServiceError
 from helpers import image_to_pixels
 from job_protocol import Answer
@@ -51,6 +52,7 @@ def create_app(settings: Settings, jobs: JobQueue) -> Flask:
     _answer_errors(app, settings)
     _serve_health(app, jobs)
     _serve_predictions(app, settings, jobs, Access(settings))
+    app.register_blueprint(api_docs())
     app.add_url_rule("/", "page", lambda: render_template("index.html"))
     return app
 
@@ -109,7 +111,9 @@ def _follow_requests(app: Flask) -> None:
     @app.after_request
     def finish(response: Response) -> Response:
         drain_upload()
-        response.headers.update(SECURITY_HEADERS, **{"X-Request-ID": g.id})
+        for name, value in SECURITY_HEADERS.items():
+            response.headers.setdefault(name, value)  # a page may have a policy of its own
+        response.headers["X-Request-ID"] = g.id
         fields = {"method": request.method, "path": request.path[:LOGGED_PATH_CHARS], "status": response.status_code}
         level: Level = "debug" if request.path in PROBES else "info"
         log("request_answered", level=level, id=g.id, **fields, ms=_ms_since(g.started))
