@@ -8,7 +8,7 @@ SEED ?=
 REQUESTS ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint audit bench chaos soak clean
+.PHONY: help install run demo test lint hooks audit bench chaos soak clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 12
@@ -18,6 +18,9 @@ install: $(VENV)/installed  ## make the virtual environment .venv
 run: $(VENV)/installed  ## start everything, classify a first picture, serve until Ctrl-C
 	@$(BIN)/python run_all.py
 
+demo: $(VENV)/installed  ## start everything on free ports, show what it does in a minute, stop
+	@$(BIN)/python run_all.py --demo
+
 test: $(VENV)/installed-dev  ## run all tests
 	$(BIN)/python -m pytest
 
@@ -25,6 +28,9 @@ lint: $(VENV)/installed-dev  ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+hooks: $(VENV)/installed-dev  ## have git check style and types before each commit
+	$(BIN)/pre-commit install
 
 audit: $(VENV)/installed-dev  ## look for weaknesses in our code and known ones in the libraries
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml .

@@ -1,6 +1,11 @@
 """Everything from one command: Redis, a web server and a worker, a first picture, then service until Ctrl-C.
 
-This is what `make run` starts. In production the parts are started one by one; see the README.
+This is what `make run` starts, and with --demo what `make demo` does. In production the parts are started one by one;
+see the README, which lists the settings, too.
+
+    python run_all.py
+    PORT=8000 MODEL=efficientnet_lite0 python run_all.py
+    python run_all.py --demo
 """
 
 import argparse
@@ -15,7 +20,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import requests
 
-from embedded_redis import RedisNotFound, embedded_redis
+from embedded_redis import RedisNotFound, embedded_redis, free_port
 from settings import PROJECT_DIR, Settings, load_settings
 
 POLL_INTERVAL_S = 0.25
@@ -26,14 +31,19 @@ HIGHEST_PORT = 65535 - 100
 
 def main() -> int:
     """Run the parts until a signal comes or one of them ends; return the exit code."""
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--demo", action="store_true", help="on a free port, show what it does in a minute, then stop")
+    demo = parser.parse_args().demo
     settings = load_settings()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
-    port = _first_free_port(settings.host, settings.port)
+    port = free_port() if demo else _first_free_port(settings.host, settings.port)
     try:
-        with _redis(settings) as redis_url, _parts(redis_url, port) as parts:
-            _greet(parts, _url(settings.host, port))
+        with _redis(settings) as redis_url, _parts(redis_url, port, "warning" if demo else settings.log_level) as parts:
+            url = _url(settings.host, port)
+            if demo:
+                return _demonstrate(parts, url)
+            _greet(parts, url)
             return parts.wait()
     except RedisNotFound as error:
         sys.exit(str(error))
@@ -69,11 +79,11 @@ def _redis(settings: Settings) -> AbstractContextManager[str]:
 
 
 @contextmanager
-def _parts(redis_url: str, port: int) -> Iterator["subprocess.Popen[bytes]"]:
+def _parts(redis_url: str, port: int, log_level: str) -> Iterator["subprocess.Popen[bytes]"]:
     """Run the Procfile; at the end stop all of its processes."""
     folder = os.path.dirname(sys.executable)
     path = os.pathsep.join([folder, os.environ.get("PATH", os.defpath)])
-    environment = os.environ | {"REDIS_URL": redis_url, "PATH": path, "PYTHONUNBUFFERED": "1"}
+    environment = os.environ | {"REDIS_URL": redis_url, "PATH": path, "PYTHONUNBUFFERED": "1", "LOG_LEVEL": log_level}
     # The processes read .env themselves; honcho must not, as its PORT would win over ours.
     options = ["--app-root", str(PROJECT_DIR), "--procfile", "Procfile", "--env", os.devnull]
     command = [sys.executable, "-m", "honcho", *options, "start", "--port", str(port)]
@@ -87,13 +97,38 @@ def _parts(redis_url: str, port: int) -> Iterator["subprocess.Popen[bytes]"]:
 
 def _greet(parts: "subprocess.Popen[bytes]", url: str) -> None:
     """Wait until the service is ready, classify the castle with the simplest client, and say where to go."""
+    if _become_ready(parts, url):
+        _run_client(url, "simple_request.py", "castle_image.jpg")
+        _say(f"\nThe service is ready: open {url} in a browser. Ctrl-C stops it.\n")
+
+
+def _demonstrate(parts: "subprocess.Popen[bytes]", url: str) -> int:
+    """Show a picture's classes, what is said of a file that is none, and a short stress test; return the exit code."""
+    _say("Starting Redis, a web server and a worker")
+    if not _become_ready(parts, url):
+        return parts.wait()
+    codes = [
+        _run_client(url, "simple_request.py", "castle_image.jpg"),
+        _run_client(url, "simple_request.py", "README.md") != 1,  # it must be refused
+        _run_client(url, "stress_test.py", "--requests", "100", "--concurrency", "8"),
+    ]
+    _say("\nStopping all of it")
+    return int(any(codes))
+
+
+def _become_ready(parts: "subprocess.Popen[bytes]", url: str) -> bool:
+    """Wait until the service is ready; return False when it has ended instead."""
     while not _ready(url):
         if parts.poll() is not None:
-            return
+            return False
         time.sleep(POLL_INTERVAL_S)
-    _say("\n$ .venv/bin/python simple_request.py castle_image.jpg")
-    subprocess.run([sys.executable, "simple_request.py", "castle_image.jpg", "--url", url], cwd=PROJECT_DIR)
-    _say(f"\nThe service is ready: open {url} in a browser. Ctrl-C stops it.\n")
+    return True
+
+
+def _run_client(url: str, script: str, *arguments: str) -> int:
+    """Run one of the clients before the user's eyes, and return its exit code."""
+    _say(f"\n$ .venv/bin/python {' '.join([script, *arguments])}")
+    return subprocess.run([sys.executable, script, *arguments, "--url", url], cwd=PROJECT_DIR).returncode
 
 
 def _ready(url: str) -> bool:

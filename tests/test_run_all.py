@@ -46,6 +46,16 @@ def test_make_run_is_that_command(services: Services) -> None:
     assert services.running() == []
 
 
+def test_the_demo_shows_pictures_and_a_stress_test_and_stops_it_all(services: Services) -> None:
+    demo = services.start_command([sys.executable, "run_all.py", "--demo"], REDIS_URL="")
+    assert demo.popen.wait(120) == 0, demo.output
+    assert services.running() == []
+    assert re.search(CASTLE_LINES, demo.output)
+    assert "This is not a picture" in demo.output
+    assert "stress_test.py --requests 100" in demo.output
+    assert "Stopping all of it" in demo.output
+
+
 def test_a_taken_port_is_said_and_the_next_one_used(services: Services) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
