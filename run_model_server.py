@@ -1,6 +1,11 @@
 """The worker: take a batch of jobs, predict, publish the answers; again and again until it is told to stop.
 
-Start as many as you like, on as many machines as you like: `python run_model_server.py`.
+Start as many as you like, on as many machines as you like. All settings come from the environment or the file .env; the
+README lists them.
+
+    python run_model_server.py
+    MODEL=efficientnet_lite0 ENGINE=openvino python run_model_server.py
+    MODEL=flowers.keras LABELS=flowers.txt PREPROCESS=tf python run_model_server.py
 """
 
 import argparse

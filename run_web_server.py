@@ -1,6 +1,11 @@
 """The web server: the app behind gunicorn, in several processes of many threads.
 
-Start as many as you like behind any load balancer: `python run_web_server.py`.
+Start as many as you like behind any load balancer. All settings come from the environment or the file .env; the README
+lists them.
+
+    python run_web_server.py
+    HOST=0.0.0.0 PORT=8000 WEB_PROCESSES=4 python run_web_server.py
+    REDIS_URL=rediss://user:password@redis.internal:6379/0 python run_web_server.py
 """
 
 import argparse

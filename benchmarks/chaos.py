@@ -1,6 +1,7 @@
 """The service under load while a monkey breaks it: every request must be answered right, or refused for a good reason.
 
-    python -m benchmarks.chaos --seconds 600 --seed 7
+    python -m benchmarks.chaos
+    python -m benchmarks.chaos --seconds 600 --seed 7 --json figures.json
 
 Ctrl-C ends it early, with the same table and the same exit code: 1 when something was wrong, lost or left behind.
 """

@@ -1,10 +1,13 @@
 """A tiny network whose answers tell pictures apart, and pictures for it.
 
-It names the corner of the colour cube that is nearest to a picture. `python -m benchmarks.colour_network DIR` makes it.
+It names the corner of the colour cube that is nearest to a picture. This makes the network and serves it:
+
+    python -m benchmarks.colour_network /tmp/colours
+    MODEL=/tmp/colours/colours.keras LABELS=/tmp/colours/labels.txt python run_model_server.py
 """
 
+import argparse
 import io
-import sys
 from pathlib import Path
 
 from PIL import Image
@@ -49,4 +52,6 @@ def save_network(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    save_network(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="where it is put; the folder must be there")
+    save_network(parser.parse_args().folder)

@@ -206,8 +206,3 @@ def test_a_taken_port_is_said_in_one_line() -> None:
     assert done.returncode == 1
     assert done.stderr.startswith(f"cannot listen on 127.0.0.1:{port} ")
     assert done.stderr.count("\n") == 1
-
-
-@pytest.mark.parametrize("script", ["run_all.py", "run_web_server.py", "run_model_server.py"])
-def test_every_script_explains_itself(script: str) -> None:
-    assert "usage:" in run_script(script, "--help").stdout

@@ -1,0 +1,37 @@
+"""What people type: every script and every make target explains itself."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from settings import PROJECT_DIR
+from tests.services import run_script
+
+SCRIPTS = [
+    path
+    for path in sorted([*PROJECT_DIR.glob("*.py"), *PROJECT_DIR.glob("benchmarks/*.py")])
+    if 'if __name__ == "__main__"' in path.read_text()
+]
+HEAVY = {"keras", "openvino", "tensorflow"}
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_every_script_explains_itself_with_examples_and_without_loading_a_network(script: Path) -> None:
+    module = "benchmarks." + script.stem
+    command = ["-m", module] if script.parent.name == "benchmarks" else [script.name]
+    done = run_script(*command, "--help", PYTHONPROFILEIMPORTTIME="1")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("usage:")
+    assert re.search(rf"^ *(\w+=\S+ )*python {re.escape(' '.join(command))}", done.stdout, re.MULTILINE), done.stdout
+    imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines()}
+    assert "argparse" in imported
+    assert not imported & HEAVY
+
+
+def test_make_help_lists_every_target() -> None:
+    targets = re.search(r"^\.PHONY: (.*)$", (PROJECT_DIR / "Makefile").read_text(), re.MULTILINE)
+    assert targets
+    shown = subprocess.check_output(["make", "help"], cwd=PROJECT_DIR, text=True)
+    assert re.findall(r"^(\w+) +\w", shown, re.MULTILINE) == targets[1].split()
