@@ -14,6 +14,7 @@ from logger import log
 from networks import ModelError, Network, find_network
 from openvino_engine import OpenvinoEngine
 from openvino_export import exported
+from quantization import quantized
 from settings import Settings
 from tensorflow_graph import import_tensorflow, trace
 
@@ -75,7 +76,7 @@ def load_classifier(settings: Settings) -> Classifier:
         ModelError: the network cannot be had, or does not fit the settings.
     """
     network = find_network(settings)
-    engine = _choose_engine(settings.engine)
+    engine = _choose_engine(settings)
     log("model_loading", model=network.name, engine=engine)
     started = time.monotonic()
     shape = (settings.image_height, settings.image_width, settings.image_chans)
@@ -83,7 +84,11 @@ def load_classifier(settings: Settings) -> Classifier:
     if engine == "tensorflow":
         run, lanes = _tensorflow_engine(network, settings), TENSORFLOW_LANES
     else:
-        run = openvino = OpenvinoEngine(exported(network, settings), shape)
+        if settings.precision == "int8":
+            network, file = quantized(network, settings)
+        else:
+            file = exported(network, settings)
+        run = openvino = OpenvinoEngine(file, shape)
         lanes = openvino.lanes
     classes = run(np.zeros((1, *shape), np.uint8)).shape[1]
     names = _class_names(network, classes)
@@ -99,9 +104,13 @@ def _class_names(network: Network, classes: int) -> list[str]:
     return names
 
 
-def _choose_engine(wanted: str) -> str:
-    if wanted != "auto":
-        return wanted
+def _choose_engine(settings: Settings) -> str:
+    if settings.precision == "int8":
+        if settings.engine == "tensorflow":
+            raise ModelError("PRECISION=int8 is for OpenVINO: use ENGINE=openvino or auto, or PRECISION=float32")
+        return "openvino"
+    if settings.engine != "auto":
+        return settings.engine
     return "tensorflow" if _has_gpu() else "openvino"
 
 

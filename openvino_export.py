@@ -1,7 +1,9 @@
-"""A network as OpenVINO takes it: exported once, kept in the cache, compiled for this processor."""
+"""A network as OpenVINO takes it: exported once and kept in the cache."""
 
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,23 +33,26 @@ def exported(network: Network, settings: Settings) -> Path:
     if not folder.exists():
         log("model_exporting", path=folder)
         model = import_openvino().convert_model(trace(network, settings))
-        save(model, folder)
+        with new_folder(folder) as scratch:
+            save(model, scratch)
     return folder / MODEL_FILE
 
 
 def save(model: Any, folder: Path) -> None:
-    """Keep a model in a new folder, which appears only when it is whole."""
+    """Write a model into a folder as it is, its numbers not shortened."""
+    import_openvino().save_model(model, folder / MODEL_FILE, compress_to_fp16=False)
+
+
+@contextmanager
+def new_folder(folder: Path) -> Iterator[Path]:
+    """Give a scratch folder, which gets its name when it is whole, unless another worker was faster."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         whole = Path(scratch) / "whole"
-        import_openvino().save_model(model, whole / MODEL_FILE, compress_to_fp16=False)
-        _rename(whole, folder)
-
-
-def _rename(whole: Path, folder: Path) -> None:
-    """Give a finished folder its name, unless another worker was faster."""
-    try:
-        whole.rename(folder)
-    except OSError:
-        if not folder.exists():
-            raise
+        whole.mkdir()
+        yield whole
+        try:
+            whole.rename(folder)
+        except OSError:
+            if not folder.exists():
+                raise

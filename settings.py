@@ -34,6 +34,8 @@ class Settings(BaseSettings):
     preprocess: Literal["caffe", "tf", "torch", "none"] | None = None
     labels: Path | None = None
     engine: Literal["auto", "tensorflow", "openvino"] = "auto"
+    precision: Literal["float32", "int8"] = "float32"
+    calibration_dir: Path | None = None
     model_cache_dir: Path = Path("~/.cache/picture-classifier")
     download_timeout_s: Seconds = 300
 

@@ -1,0 +1,179 @@
+"""PRECISION=int8: a network in 8-bit integers, made by NNCF from the float32 export and the user's pictures, and kept.
+
+With it is kept how far its answers agree with those of float32 on these pictures; the log and the worker's note say so.
+"""
+
+import contextlib
+import hashlib
+import io
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from errors import ServiceError
+from helpers import image_to_pixels
+from logger import log
+from networks import ModelError, Network, fingerprint
+from openvino_engine import OpenvinoEngine
+from openvino_export import MODEL_FILE, exported, import_openvino, new_folder, save
+from settings import Settings
+
+# Raised whenever networks are quantized in another way, so that those in the cache are made anew.
+QUANTIZATION_VERSION = 1
+# More of them take longer, but NNCF's ranges hardly change.
+MAX_PICTURES = 300
+AGREEMENT_FILE = "agreement.json"
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How near the 8-bit network's answers are to those of float32.
+
+    Attributes:
+        pictures: how many pictures both were given.
+        same_top: for how many of these both put the same class first.
+        largest_difference: between two probabilities of the same class for the same picture, 0 to 1.
+    """
+
+    pictures: int
+    same_top: int
+    largest_difference: float
+
+    def __str__(self) -> str:
+        return (
+            f"Computed in 8-bit integers: the first class is that of float32 for {self.same_top} of "
+            f"{self.pictures} calibration pictures, and probabilities differ by up to {self.largest_difference:.4f}."
+        )
+
+
+def quantized(network: Network, settings: Settings) -> tuple[Network, Path]:
+    """Return the network in 8-bit integers, made when the cache does not have it.
+
+    Returns:
+        the network, whose name and note now tell what it is, and the file in which OpenVINO finds it.
+
+    Raises:
+        ModelError: the pictures or NNCF are missing, or the network cannot be quantized.
+    """
+    files = _calibration_files(settings.calibration_dir)
+    folder = _folder(network, settings, files)
+    if not folder.exists():
+        _make(folder, network, settings, files)
+    agreement = Agreement(**orjson.loads((folder / AGREEMENT_FILE).read_bytes()))
+    log("int8_agreement", **asdict(agreement))
+    note = " ".join(filter(None, [network.note, str(agreement)]))
+    return replace(network, name=_name(network), note=note), folder / MODEL_FILE
+
+
+def _name(network: Network) -> str:
+    return f"{network.name}-int8"
+
+
+def _calibration_files(folder: Path | None) -> list[Path]:
+    """Return all files below the folder, the hidden ones left out; of many, some that are spread evenly over them."""
+    if folder is None:
+        raise ModelError("PRECISION=int8 needs CALIBRATION_DIR, a folder with pictures such as the service will get")
+    folder = folder.expanduser()
+    if not folder.is_dir():
+        raise ModelError(f"CALIBRATION_DIR={folder}: no such folder; it holds pictures such as the service will get")
+    names = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    files = [folder / name for name in names if not any(part.startswith(".") for part in name.parts)]
+    if not files:
+        raise ModelError(f"CALIBRATION_DIR={folder}: no picture is in it; a few hundred are best")
+    taken = min(len(files), MAX_PICTURES)
+    return [files[index * len(files) // taken] for index in range(taken)]
+
+
+def _folder(network: Network, settings: Settings, files: Sequence[Path]) -> Path:
+    """Return where the 8-bit network belongs, or without NNCF, where any version of it has put one."""
+    digest = hashlib.sha256(f"{fingerprint(network, settings)} int8 {QUANTIZATION_VERSION}".encode())
+    for file in files:
+        digest.update(hashlib.sha256(_read(file)).digest())
+    cache = settings.model_cache_dir.expanduser()
+    prefix = f"{_name(network)}-{digest.hexdigest()[:16]}-nncf-"
+    try:
+        return cache / f"{prefix}{version('nncf')}"
+    except PackageNotFoundError as error:
+        made = [folder for folder in cache.glob("*") if folder.name.startswith(prefix)]
+        if not made:
+            install = "install it with `pip install -r requirements-int8.txt`"
+            raise ModelError(f"PRECISION=int8: NNCF, which makes the 8-bit network, is missing; {install}") from error
+        return max(made, key=lambda folder: folder.stat().st_mtime)
+
+
+def _make(folder: Path, network: Network, settings: Settings, files: Sequence[Path]) -> None:
+    """Quantize the network and compare it with the float32 one."""
+    pictures = np.stack([_pixels(file, settings) for file in files])
+    full = exported(network, settings)
+    log("quantization_started", path=folder, pictures=len(pictures))
+    started = time.monotonic()
+    try:
+        model = _quantize(full, pictures)
+    except Exception as error:  # NNCF raises almost anything on a network that it does not understand
+        reason = f"{type(error).__name__}: {error}"
+        raise ModelError(f"{network.name} cannot be quantized, use PRECISION=float32: {reason}") from error
+    with new_folder(folder) as scratch:
+        save(model, scratch)
+        agreement = _compare(full, scratch / MODEL_FILE, pictures)
+        (scratch / AGREEMENT_FILE).write_bytes(orjson.dumps(agreement))
+    log("quantization_done", seconds=time.monotonic() - started)
+
+
+def _pixels(file: Path, settings: Settings) -> Pixels:
+    """Decode a picture as an upload is decoded."""
+    shape = (settings.image_height, settings.image_width, settings.image_chans)
+    try:
+        pixels = image_to_pixels(
+            _read(file), settings.image_width, settings.image_height, settings.image_chans, settings.max_image_pixels
+        )
+    except ServiceError as error:
+        raise ModelError(f"CALIBRATION_DIR: {file} is of no use, take it out: {error}") from error
+    return np.frombuffer(pixels, np.uint8).reshape(shape)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ModelError(f"CALIBRATION_DIR: {file} cannot be read: {error.strerror}") from error
+
+
+def _quantize(file: Path, pictures: Pixels) -> Any:
+    """Let NNCF choose the ranges of the 8-bit numbers from what the pictures cause in the float32 network."""
+    openvino = import_openvino()
+    import nncf
+
+    def give(index: int) -> Pixels:
+        if index % max(1, len(pictures) // 10) == 0:
+            log("quantization_progress", picture=index + 1, pictures=len(pictures))
+        return pictures[index : index + 1]
+
+    nncf.set_log_level(logging.ERROR)
+    # Its progress bars are for a terminal; the log has its own.
+    with contextlib.redirect_stdout(io.StringIO()):
+        return nncf.quantize(
+            openvino.Core().read_model(file),
+            nncf.Dataset(range(len(pictures)), give),
+            preset=nncf.QuantizationPreset.MIXED,
+            subset_size=len(pictures),
+        )
+
+
+def _compare(full: Path, small: Path, pictures: Pixels) -> Agreement:
+    same_top, largest = 0, 0.0
+    engines = [OpenvinoEngine(file, pictures.shape[1:]) for file in (full, small)]
+    for picture in pictures:
+        exact, near = (run(picture[np.newaxis])[0] for run in engines)
+        same_top += int(exact.argmax() == near.argmax())
+        largest = max(largest, float(abs(exact - near).max()))
+    return Agreement(len(pictures), same_top, largest)
