@@ -8,7 +8,7 @@ SEED ?=
 REQUESTS ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test lint hooks audit bench chaos soak clean
+.PHONY: help install run demo test lint logs hooks audit bench chaos soak clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 12
@@ -31,6 +31,9 @@ lint: $(VENV)/installed-dev  ## check style and types
 
 hooks: $(VENV)/installed-dev  ## have git check style and types before each commit
 	$(BIN)/pre-commit install
+
+logs: $(VENV)/installed  ## show one request of make run as a timeline: make logs ID=...
+	@$(BIN)/python request_log.py "$(ID)"
 
 audit: $(VENV)/installed-dev  ## look for weaknesses in our code and known ones in the libraries
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml .

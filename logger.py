@@ -16,6 +16,12 @@ _LOGGER = logging.getLogger("service")
 
 
 Level = Literal["debug", "info", "warning", "error"]
+_LEVELS: dict[Level, int] = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
 
 
 def log(action: str, *, level: Level = "info", **fields: object) -> None:
@@ -27,8 +33,10 @@ def log(action: str, *, level: Level = "info", **fields: object) -> None:
         fields: what to know about it; `id` is the request's, `exc_info=True` adds the traceback of the exception
             that is being handled.
     """
-    exc_info = bool(fields.pop("exc_info", False))
-    _LOGGER.log(logging.getLevelNamesMapping()[level.upper()], action, extra={"fields": fields}, exc_info=exc_info)
+    number = _LEVELS[level]
+    if _LOGGER.isEnabledFor(number):
+        exc_info = bool(fields.pop("exc_info", False))
+        _LOGGER.log(number, action, extra={"fields": fields}, exc_info=exc_info)
 
 
 def configure_logging(server_name: str, log_format: Literal["text", "json"], log_level: str) -> None:
@@ -55,7 +63,7 @@ class _Formatter(logging.Formatter):
             head = {"timestamp": timestamp, "server": self.server_name, "script": self.script, "action": action}
             return json.dumps(head | fields, default=str)
         words = [timestamp, self.server_name, self.script, action]
-        return " ".join([*words, *(f"{key}={_quote(value)}" for key, value in fields.items())])
+        return " ".join([*words, *(f"{key}={quote(value)}" for key, value in fields.items())])
 
     def _event(self, record: logging.LogRecord) -> tuple[str, dict[str, Any]]:
         fields: dict[str, Any] = {}
@@ -72,7 +80,7 @@ class _Formatter(logging.Formatter):
         return action, fields
 
 
-def _quote(value: object) -> str:
+def quote(value: object) -> str:
     """Keep an event on one line and a value in one word, whatever a client put into it."""
     if isinstance(value, float):
         value = f"{value:.6g}"

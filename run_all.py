@@ -17,10 +17,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import IO, cast
 
 import requests
 
 from embedded_redis import RedisNotFound, embedded_redis, free_port
+from run_log import copy_output
 from settings import PROJECT_DIR, Settings, load_settings
 
 POLL_INTERVAL_S = 0.25
@@ -87,12 +89,14 @@ def _parts(redis_url: str, port: int, log_level: str) -> Iterator["subprocess.Po
     # The processes read .env themselves; honcho must not, as its PORT would win over ours.
     options = ["--app-root", str(PROJECT_DIR), "--procfile", "Procfile", "--env", os.devnull]
     command = [sys.executable, "-m", "honcho", *options, "start", "--port", str(port)]
-    process = subprocess.Popen(command, cwd=PROJECT_DIR, env=environment)
+    process = subprocess.Popen(command, cwd=PROJECT_DIR, env=environment, stdout=subprocess.PIPE)
+    copying = copy_output(cast(IO[bytes], process.stdout))
     try:
         yield process
     finally:
         process.terminate()
         process.wait()
+        copying.join()
 
 
 def _greet(parts: "subprocess.Popen[bytes]", url: str) -> None:
