@@ -147,7 +147,13 @@ def _known_fields(cls: type, values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name in known}
 
 
-def connect(settings: Settings, blocking_s: float = 0, protocol: Literal[2, 3] = 2) -> redis.Redis:
+def connect(
+    settings: Settings,
+    blocking_s: float = 0,
+    protocol: Literal[2, 3] = 2,
+    connect_timeout_s: float = CONNECT_TIMEOUT_S,
+    socket_timeout_s: float = SOCKET_TIMEOUT_S,
+) -> redis.Redis:
     """Return a client; the connections are made when they are first used.
 
     Nothing is retried behind our back: a repeated BLPOP would lose the job that the first one took off the list, a
@@ -157,6 +163,8 @@ def connect(settings: Settings, blocking_s: float = 0, protocol: Literal[2, 3] =
         settings: where Redis is.
         blocking_s: how long a command may block in Redis by intention, in seconds; the socket waits longer than that.
         protocol: 3 for connections on which commands and messages come together.
+        connect_timeout_s: how long a connection may take, in seconds.
+        socket_timeout_s: how long any other answer of Redis may take, in seconds.
     """
     return redis.Redis.from_url(
         settings.redis_url.get_secret_value(),
@@ -164,8 +172,8 @@ def connect(settings: Settings, blocking_s: float = 0, protocol: Literal[2, 3] =
         maint_notifications_config=MaintNotificationsConfig(enabled=False),
         driver_info=None,
         max_connections=MAX_CONNECTIONS,
-        socket_connect_timeout=CONNECT_TIMEOUT_S,
-        socket_timeout=SOCKET_TIMEOUT_S + blocking_s,
+        socket_connect_timeout=connect_timeout_s,
+        socket_timeout=socket_timeout_s + blocking_s,
         socket_keepalive=True,
         retry=Retry(NoBackoff(), 0),
         retry_on_error=[],

@@ -18,6 +18,7 @@ import redis
 from errors import ClientGone, DeadlineExceeded, JobFailed, QueueUnavailable
 from job_protocol import Answer, Job, Keys, RedisClock, WorkerInfo, connect
 from logger import log
+from metrics import WebMetrics
 from settings import Settings
 from subscriptions import Subscription, Subscriptions
 
@@ -62,8 +63,9 @@ OUT_OF_REACH = ("The queue is out of reach. Try again soon.", 5)
 class JobQueue:
     """Hands pictures to the workers and brings their answers back; safe to use from many threads."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, metrics: WebMetrics | None = None) -> None:
         self._settings = settings
+        self._metrics = metrics or WebMetrics()
         self._keys = Keys(settings)
         self._redis = connect(settings)
         self._clock = RedisClock(self._redis)
@@ -145,12 +147,14 @@ class JobQueue:
         looks = 0
         while (remaining := deadline - time.monotonic()) > 0:
             if message := subscription.message(min(remaining, self._settings.poll_interval_s)):
+                self._metrics.heard("notified")
                 return Answer.from_json(message)
             if client_gone():
                 self._withdraw(job)
             state, detail = self._look(job)
             if state == "answered":
                 log("answer_found_by_polling", level="warning", id=job.id)
+                self._metrics.heard("polled")
                 return Answer.from_json(detail)
             looks = looks + 1 if state in ("orphaned", "lost") else 0
             if looks >= LOOKS_UNTIL_SURE:
@@ -189,6 +193,7 @@ class JobQueue:
         except redis.RedisError as error:
             log("redis_unavailable", level="warning", id=job.id, error=error)
             return job
+        self._metrics.repushed(state)
         return again
 
     def _withdraw(self, job: Job) -> None:

@@ -13,6 +13,7 @@ import redis
 
 from job_protocol import Answer, Job, Keys, RedisClock, WorkerInfo, connect
 from logger import log
+from metrics import WorkerMetrics
 from redis_line import Command, Line
 from settings import Settings
 
@@ -26,8 +27,9 @@ WORKERS_TTL_S = 60
 class JobSource:
     """Takes jobs off the queue and puts answers back; for one thread."""
 
-    def __init__(self, settings: Settings, worker: str, model: str) -> None:
+    def __init__(self, settings: Settings, worker: str, model: str, metrics: WorkerMetrics | None = None) -> None:
         self._settings = settings
+        self._metrics = metrics or WorkerMetrics()
         self._keys = Keys(settings)
         self._line = Line(settings, blocking_s=POP_TIMEOUT_S)
         self._clock = RedisClock(connect(settings))
@@ -99,6 +101,7 @@ class JobSource:
             return Job.from_fields(fields, self._settings.image_bytes)
         except (ValueError, AttributeError) as error:
             log("job_malformed", level="error", id=job_id, bytes=len(value), error=error)
+            self._metrics.dropped("malformed")
             if isinstance(job_id, str):
                 with suppress(redis.RedisError):
                     self.publish([Answer(job_id, self._worker, self._model, error=f"The job was malformed: {error}.")])
@@ -108,6 +111,7 @@ class JobSource:
         if now < job.deadline:
             return True
         log("job_expired", level="warning", id=job.id)
+        self._metrics.dropped("expired")
         return False
 
     def publish(self, answers: Sequence[Answer]) -> None:

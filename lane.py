@@ -15,6 +15,7 @@ from classifier import Classifier
 from job_protocol import Answer, Job
 from job_source import JobSource
 from logger import log
+from metrics import WorkerMetrics
 from settings import Settings
 
 RECONNECT_WAIT_S = 1
@@ -53,16 +54,36 @@ class Progress(Protocol):
         """Tell it."""
 
 
+class Observer(Protocol):
+    """Is told what became of the jobs, and how long the network took for it, in seconds."""
+
+    def inferred(self, batch: Sequence[Job], seconds: float) -> None:
+        """Hear of a batch that the network has classified."""
+
+    def failed(self, job: Job, seconds: float) -> None:
+        """Hear of a job on which the network has failed."""
+
+
 class Lane:
     """A loop over batches, with connections of its own."""
 
-    def __init__(self, settings: Settings, worker: str, classifier: Classifier, progress: Progress, room: Room) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        worker: str,
+        classifier: Classifier,
+        progress: Progress,
+        room: Room,
+        metrics: WorkerMetrics,
+        observers: Sequence[Observer],
+    ) -> None:
         self._wanted_s = settings.request_timeout_s
         self._worker = worker
         self._classifier = classifier
         self._progress = progress
         self._room = room
-        self._source = JobSource(settings, worker, classifier.model)
+        self._observers = observers
+        self._source = JobSource(settings, worker, classifier.model, metrics)
 
     def run(self, stop: threading.Event) -> None:
         """Answer jobs until `stop` is set; the batch in hand is finished first."""
@@ -106,10 +127,14 @@ class Lane:
             log("inference_failed", level="error", ids=",".join(job.id for job in batch), exc_info=True)
             if len(batch) > 1:
                 return [answer for job in batch for answer in self._answers([job])]
+            for observer in self._observers:
+                observer.failed(batch[0], time.perf_counter() - started)
             return [
                 Answer(batch[0].id, self._worker, self._classifier.model, error="The network failed on this picture.")
             ]
         seconds = time.perf_counter() - started
+        for observer in self._observers:
+            observer.inferred(batch, seconds)
         for job in batch:
             log("job_done", id=job.id, batch_size=len(batch), inference_ms=seconds * 1000)
         return [

@@ -24,6 +24,7 @@ from job_protocol import WorkerInfo
 from job_source import Heartbeat
 from lane import Lane, Room
 from logger import configure_logging, log
+from metrics import WorkerMetrics
 from networks import ModelError
 from settings import Settings, load_settings
 
@@ -36,6 +37,13 @@ def main() -> int:
     name = f"{settings.name_of('worker')}-{os.getpid()}-{secrets.token_hex(2)}"
     configure_logging(name, settings.log_format, settings.log_level)
     _on_stop_signal(lambda: sys.exit(0))
+    metrics = WorkerMetrics()
+    if settings.metrics_port:
+        try:
+            metrics.serve(settings.host, settings.metrics_port)
+        except OSError as error:
+            log("metrics_unavailable", level="error", host=settings.host, port=settings.metrics_port, error=error)
+            return 1
     try:
         classifier = load_classifier(settings)
     except ModelError as error:
@@ -43,7 +51,7 @@ def main() -> int:
         return 1
     stop = threading.Event()
     _on_stop_signal(stop.set)
-    serve(settings, name, classifier, stop)
+    serve(settings, name, classifier, stop, metrics)
     return 0
 
 
@@ -52,7 +60,7 @@ def _on_stop_signal(act: Callable[[], object]) -> None:
         signal.signal(number, lambda _number, _frame: act())
 
 
-def serve(settings: Settings, name: str, classifier: Classifier, stop: threading.Event) -> None:
+def serve(settings: Settings, name: str, classifier: Classifier, stop: threading.Event, metrics: WorkerMetrics) -> None:
     """Answer jobs until `stop` is set; the batches in hand are finished first."""
     info = WorkerInfo(
         name=name,
@@ -67,7 +75,10 @@ def serve(settings: Settings, name: str, classifier: Classifier, stop: threading
     with Heartbeat(settings, info, count) as heartbeat, ThreadPoolExecutor(count, "lane") as pool:
         log("worker_started", model=info.model, engine=info.engine, batch_size=info.batch_size, lanes=count)
         room = Room(count)
-        lanes = [Lane(settings, name, classifier, partial(heartbeat.progress, number), room) for number in range(count)]
+        lanes = [
+            Lane(settings, name, classifier, partial(heartbeat.progress, number), room, metrics, [metrics])
+            for number in range(count)
+        ]
         loops = [pool.submit(lane.run, stop) for lane in lanes]
         wait(loops, return_when=FIRST_EXCEPTION)
         stop.set()

@@ -23,6 +23,8 @@ from gunicorn.workers.gthread import ThreadWorker
 from job_queue import JobQueue
 from logger import configure_logging, log
 from memory import keep_memory_for_pictures, spare_the_collector
+from metrics import WebMetrics, forget_process, shared_by_processes
+from queue_state import QueueWatch
 from settings import Settings, load_settings
 from web_app import create_app
 
@@ -54,13 +56,16 @@ class WebServer(BaseApplication):  # type: ignore[misc]
             "keepalive": KEEPALIVE_S,
             "control_socket_disable": True,
             "logger_class": _GunicornLogger,
+            "child_exit": lambda _arbiter, process: forget_process(process.pid),
         }
         for name, value in options.items():
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
         """Build the app; called in each process, after the fork, so that no connection is shared."""
-        app = create_app(self._settings, JobQueue(self._settings))
+        settings = self._settings
+        metrics = WebMetrics(QueueWatch(settings).look)
+        app = create_app(settings, JobQueue(settings, metrics), metrics)
         spare_the_collector()
         return app
 
@@ -96,7 +101,8 @@ def main() -> None:
     _check_port(settings.host, settings.port)
     _allow_open_files(FILES_PER_THREAD * settings.web_threads + IDLE_CONNECTIONS)
     log("web_server_starting", url=f"http://{_address(settings)}", processes=settings.web_processes)
-    WebServer(settings).run()
+    with shared_by_processes():
+        WebServer(settings).run()
 
 
 def _address(settings: Settings) -> str:

@@ -70,6 +70,8 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
+
     @model_validator(mode="after")
     def check_redis_url(self) -> Self:
         """Refuse an address that no Redis client understands."""

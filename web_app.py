@@ -21,14 +21,16 @@ from helpers import image_to_pixels
 from job_protocol import Answer
 from job_queue import JobQueue
 from logger import Level, log
+from metrics import WebMetrics
 from settings import Settings
 from uploads import UploadRequest, drain_upload, too_large, uploaded_picture
+from web_metrics import serve_metrics
 
 # What multipart adds around a picture.
 FORM_OVERHEAD_BYTES = 64 * 1024
 LOGGED_PATH_CHARS = 100
 # Asked every few seconds by whoever watches the service.
-PROBES = {"/livez", "/readyz"}
+PROBES = {"/livez", "/readyz", "/metrics"}
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -36,9 +38,10 @@ SECURITY_HEADERS = {
 }
 
 
-def create_app(settings: Settings, jobs: JobQueue) -> Flask:
+def create_app(settings: Settings, jobs: JobQueue, metrics: WebMetrics | None = None) -> Flask:
     """Build the Flask app around its parts."""
     app = Flask(__name__)
+    metrics = metrics or WebMetrics()
     app.request_class = UploadRequest
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes + FORM_OVERHEAD_BYTES
@@ -48,16 +51,17 @@ def create_app(settings: Settings, jobs: JobQueue) -> Flask:
     Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, settings.max_image_pixels)
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies)  # type: ignore[method-assign]
+    serve_metrics(app, metrics)
     _follow_requests(app)
     _answer_errors(app, settings)
     _serve_health(app, jobs)
-    _serve_predictions(app, settings, jobs, Access(settings))
+    _serve_predictions(app, settings, jobs, Access(settings), metrics)
     app.register_blueprint(api_docs())
     app.add_url_rule("/", "page", lambda: render_template("index.html"))
     return app
 
 
-def _serve_predictions(app: Flask, settings: Settings, jobs: JobQueue, access: Access) -> None:
+def _serve_predictions(app: Flask, settings: Settings, jobs: JobQueue, access: Access, metrics: WebMetrics) -> None:
     # As many pictures are decoded at once as there are cores: more would only take memory.
     # The queue holds a token for each; unlike the semaphores of `threading` it is no Python code.
     turns: SimpleQueue[None] = SimpleQueue()
@@ -78,6 +82,7 @@ def _serve_predictions(app: Flask, settings: Settings, jobs: JobQueue, access: A
         decode_ms = _ms_since(received)
         queued = time.perf_counter()
         answer = jobs.classify(pixels, g.id, deadline, client_gone)
+        metrics.classified(queued - received, time.perf_counter() - queued, answer)
         response = jsonify(success=True, id=g.id, model=answer.model, predictions=answer.predictions)
         response.headers["Server-Timing"] = _server_timing(decode_ms, _ms_since(queued), answer)
         return response

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import redis
+import requests
 
 from embedded_redis import find_server, free_port
 from settings import PROJECT_DIR, Settings
@@ -88,6 +89,7 @@ def test_the_service_works_over_tls_with_no_more_rights_than_the_readme_gives(
         worker = services.start_worker()
         web_server, url = services.start_web_server(WORKER_GRACE_S=60, POLL_INTERVAL_S=0.1)
         assert label(post(url, "red")) == "red"
+        wait_until(lambda: "classifier_redis_up 1.0" in requests.get(f"{url}/metrics", timeout=5).text)
         # A job that gets lost, so that the fallback does all that it ever does, too.
         worker.stop()
         with posting(url, "blue") as (answer,):
