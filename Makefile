@@ -62,6 +62,7 @@ $(VENV)/installed: requirements.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-$(VENV)/installed-dev: requirements-dev.txt requirements-int8.txt $(VENV)/installed | $(VENV)/bin/python
+$(VENV)/installed-dev: requirements-dev.txt requirements-int8.txt requirements-tracing.txt \
+		$(VENV)/installed | $(VENV)/bin/python
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt
 	@touch $@

@@ -12,6 +12,7 @@ from redis.retry import Retry
 
 from helpers import decode_pixels, encode_pixels
 from settings import Settings
+from trace_context import parse_traceparent, trace_fields
 
 CONNECT_TIMEOUT_S = 2
 SOCKET_TIMEOUT_S = 5
@@ -50,17 +51,30 @@ class Job:
         image: height x width x channels uint8 pixels in C order.
         deadline: when nobody waits for the answer any more, in seconds of Redis's own clock.
         attempt: 1 for the first worker that gets it.
+        queued_at: when it was first pushed, in seconds of Redis's own clock; None when nobody says.
+        traceparent: the trace that it belongs to, as W3C Trace Context writes it; None when to none.
     """
 
     id: str
     image: bytes
     deadline: float
     attempt: int = 1
+    queued_at: float | None = None
+    traceparent: str | None = None
+
+    @property
+    def log_fields(self) -> dict[str, Any]:
+        """What names the job in the log."""
+        return {"id": self.id} | trace_fields(self.traceparent)
 
     def to_json(self) -> bytes:
         """Return the job as it stands in the queue: the pixels as base64, and last, so that the rest is soon read."""
-        image = encode_pixels(self.image)
-        return orjson.dumps({"id": self.id, "deadline": self.deadline, "attempt": self.attempt, "image": image})
+        values: dict[str, Any] = {"id": self.id, "deadline": self.deadline, "attempt": self.attempt}
+        if self.queued_at:
+            values["queued_at"] = self.queued_at
+        if self.traceparent:
+            values["traceparent"] = self.traceparent
+        return orjson.dumps(values | {"image": encode_pixels(self.image)})
 
     @classmethod
     def from_fields(cls, values: dict[str, Any], image_bytes: int) -> Self:
@@ -71,7 +85,14 @@ class Job:
         """
         try:
             image = decode_pixels(values["image"], image_bytes)
-            job = cls(str(values["id"]), image, float(values["deadline"]), int(values["attempt"]))
+            job = cls(
+                str(values["id"]),
+                image,
+                float(values["deadline"]),
+                int(values["attempt"]),
+                _time(values.get("queued_at")),
+                parse_traceparent(values.get("traceparent")),
+            )
         except (KeyError, TypeError, OverflowError) as error:
             raise ValueError(f"a field is missing or of the wrong type: {error}") from error
         if not 0 < job.deadline < LATEST_DEADLINE:
@@ -139,6 +160,10 @@ class WorkerInfo:
     def from_json(cls, text: bytes | str) -> Self:
         """Read what `to_json` has written."""
         return cls(**_known_fields(cls, orjson.loads(text)))
+
+
+def _time(value: object) -> float | None:
+    return value if isinstance(value, float) and 0 < value < LATEST_DEADLINE else None
 
 
 def _known_fields(cls: type, values: dict[str, Any]) -> dict[str, Any]:

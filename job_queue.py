@@ -89,7 +89,12 @@ class JobQueue:
             self._admit(self._redis.eval(*self._admission(pushed=0)))
 
     def classify(
-        self, pixels: bytes, job_id: str, deadline: float, client_gone: Callable[[], bool] = lambda: False
+        self,
+        pixels: bytes,
+        job_id: str,
+        deadline: float,
+        client_gone: Callable[[], bool] = lambda: False,
+        traceparent: str | None = None,
     ) -> Answer:
         """Queue one picture and wait for its answer.
 
@@ -98,6 +103,7 @@ class JobQueue:
             job_id: what names the job in every key, channel and log line.
             deadline: until when the answer is wanted, in seconds of `time.monotonic`.
             client_gone: tells whether nobody wants the answer any more; asked at every look.
+            traceparent: the trace to which the request belongs.
 
         Raises:
             QueueUnavailable: Redis is away, the queue is full, or there is no worker.
@@ -107,7 +113,8 @@ class JobQueue:
         """
         try:
             with self._subscriptions.to(self._keys.result(job_id)) as subscription:
-                job = Job(job_id, pixels, self._clock.now() + deadline - time.monotonic())
+                now = self._clock.now()
+                job = Job(job_id, pixels, now + deadline - time.monotonic(), queued_at=now, traceparent=traceparent)
                 self._push(job, subscription)
                 answer = self._wait(job, subscription, deadline, client_gone)
                 subscription.end(("DEL", self._keys.result(job_id)))  # should that fail, it expires by itself
@@ -123,7 +130,7 @@ class JobQueue:
         push = ("RPUSH", self._keys.queue, job.to_json())
         *_, outcome = subscription.call(("MULTI",), push, ("EVAL", *self._admission(pushed=1)), ("EXEC",))
         self._admit(outcome)
-        log("job_queued", level="debug", id=job.id)
+        log("job_queued", level="debug", **job.log_fields)
 
     def _admission(self, pushed: int) -> tuple[str, int, str, str, float, int, int]:
         """Return the arguments of EVAL."""
@@ -153,12 +160,12 @@ class JobQueue:
                 self._withdraw(job)
             state, detail = self._look(job)
             if state == "answered":
-                log("answer_found_by_polling", level="warning", id=job.id)
+                log("answer_found_by_polling", level="warning", **job.log_fields)
                 self._metrics.heard("polled")
                 return Answer.from_json(detail)
             looks = looks + 1 if state in ("orphaned", "lost") else 0
             if looks >= LOOKS_UNTIL_SURE:
-                log("job_" + state, level="warning", id=job.id, attempt=job.attempt, worker=detail.decode())
+                log("job_" + state, level="warning", **job.log_fields, attempt=job.attempt, worker=detail.decode())
                 job = self._push_again(job, state)
                 looks = 0
         raise DeadlineExceeded(f"No worker answered within {self._settings.request_timeout_s:g} seconds.")

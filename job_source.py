@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import orjson
 import redis
@@ -66,7 +66,7 @@ class JobSource:
         except redis.RedisError as error:
             log("claim_failed", level="warning", error=error)
         for job in jobs:
-            log("job_claimed", id=job.id, attempt=job.attempt)
+            log("job_claimed", **job.log_fields, attempt=job.attempt, **_waited(job, now))
         return jobs
 
     def _put_back_tried(self, jobs: Sequence[Job | None]) -> list[Job]:
@@ -110,7 +110,7 @@ class JobSource:
     def _in_time(self, job: Job, now: float) -> bool:
         if now < job.deadline:
             return True
-        log("job_expired", level="warning", id=job.id)
+        log("job_expired", level="warning", **job.log_fields)
         self._metrics.dropped("expired")
         return False
 
@@ -135,6 +135,11 @@ class JobSource:
                 commands.append(("SET", result, text, "EX", self._settings.result_ttl_s))
             commands += [("PUBLISH", result, text), ("DEL", self._keys.claim(answer.id))]
         self._line.call(*([("MULTI",), *commands, ("EXEC",)] if store else commands))
+
+
+def _waited(job: Job, now: float) -> dict[str, Any]:
+    # The two processes know Redis's time only to within a round trip each.
+    return {"queue_ms": max(0.0, now - job.queued_at) * 1000} if job.queued_at else {}
 
 
 class Heartbeat:

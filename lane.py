@@ -136,7 +136,7 @@ class Lane:
         for observer in self._observers:
             observer.inferred(batch, seconds)
         for job in batch:
-            log("job_done", id=job.id, batch_size=len(batch), inference_ms=seconds * 1000)
+            log("job_done", **job.log_fields, batch_size=len(batch), inference_ms=seconds * 1000)
         return [
             Answer(job.id, self._worker, self._classifier.model, top, inference_s=seconds, batch_size=len(batch))
             for job, top in zip(batch, predictions, strict=True)

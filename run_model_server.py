@@ -22,7 +22,7 @@ from functools import partial
 from classifier import Classifier, load_classifier
 from job_protocol import WorkerInfo
 from job_source import Heartbeat
-from lane import Lane, Room
+from lane import Lane, Observer, Room
 from logger import configure_logging, log
 from metrics import WorkerMetrics
 from networks import ModelError
@@ -75,8 +75,9 @@ def serve(settings: Settings, name: str, classifier: Classifier, stop: threading
     with Heartbeat(settings, info, count) as heartbeat, ThreadPoolExecutor(count, "lane") as pool:
         log("worker_started", model=info.model, engine=info.engine, batch_size=info.batch_size, lanes=count)
         room = Room(count)
+        observers = [metrics, *_tracers(settings, name)]
         lanes = [
-            Lane(settings, name, classifier, partial(heartbeat.progress, number), room, metrics, [metrics])
+            Lane(settings, name, classifier, partial(heartbeat.progress, number), room, metrics, observers)
             for number in range(count)
         ]
         loops = [pool.submit(lane.run, stop) for lane in lanes]
@@ -85,6 +86,14 @@ def serve(settings: Settings, name: str, classifier: Classifier, stop: threading
     for loop in loops:
         loop.result()
     log("worker_stopped")
+
+
+def _tracers(settings: Settings, name: str) -> list[Observer]:
+    if settings.tracing == "off":
+        return []
+    from tracing import BatchSpans, otlp_provider
+
+    return [BatchSpans(otlp_provider("worker", name))]
 
 
 if __name__ == "__main__":

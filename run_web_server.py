@@ -66,6 +66,10 @@ class WebServer(BaseApplication):  # type: ignore[misc]
         settings = self._settings
         metrics = WebMetrics(QueueWatch(settings).look)
         app = create_app(settings, JobQueue(settings, metrics), metrics)
+        if settings.tracing == "otel":
+            from tracing import otlp_provider, trace_requests
+
+            trace_requests(app, otlp_provider("web", settings.name_of("web")))
         spare_the_collector()
         return app
 

@@ -1,5 +1,6 @@
 """All settings, typed, from the environment and the file `.env`; the README explains each one."""
 
+import importlib.util
 import socket
 import sys
 from pathlib import Path
@@ -71,6 +72,7 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    tracing: Literal["off", "otel"] = "off"
 
     @model_validator(mode="after")
     def check_redis_url(self) -> Self:
@@ -103,6 +105,14 @@ class Settings(BaseSettings):
             parse_many(value)
         return value
 
+    @field_validator("tracing")
+    @classmethod
+    def check_tracing(cls, value: str) -> str:
+        """Refuse what is not installed."""
+        if value == "otel" and not _installed("opentelemetry.exporter.otlp.proto.http"):
+            raise ValueError("otel needs OpenTelemetry: pip install -r requirements-tracing.txt")
+        return value
+
     @property
     def image_bytes(self) -> int:
         """The size of one picture as the network takes it, in bytes."""
@@ -111,6 +121,13 @@ class Settings(BaseSettings):
     def name_of(self, role: str) -> str:
         """Return SERVER_NAME, or by default this host's name and the role, which is `web` or `worker`."""
         return self.server_name or f"{socket.gethostname()}-{role}"
+
+
+def _installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:  # not even its parent is
+        return False
 
 
 def load_settings() -> Settings:

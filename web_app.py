@@ -23,6 +23,7 @@ from job_queue import JobQueue
 from logger import Level, log
 from metrics import WebMetrics
 from settings import Settings
+from trace_context import parse_traceparent, trace_fields
 from uploads import UploadRequest, drain_upload, too_large, uploaded_picture
 from web_metrics import serve_metrics
 
@@ -81,7 +82,8 @@ def _serve_predictions(app: Flask, settings: Settings, jobs: JobQueue, access: A
             pixels = image_to_pixels(upload, *shape, settings.max_image_pixels)
         decode_ms = _ms_since(received)
         queued = time.perf_counter()
-        answer = jobs.classify(pixels, g.id, deadline, client_gone)
+        g.decoding = (received, queued)
+        answer = jobs.classify(pixels, g.id, deadline, client_gone, g.traceparent)
         metrics.classified(queued - received, time.perf_counter() - queued, answer)
         response = jsonify(success=True, id=g.id, model=answer.model, predictions=answer.predictions)
         response.headers["Server-Timing"] = _server_timing(decode_ms, _ms_since(queued), answer)
@@ -112,6 +114,7 @@ def _follow_requests(app: Flask) -> None:
     def begin() -> None:
         g.id = uuid.uuid4().hex
         g.started = time.perf_counter()
+        g.traceparent = parse_traceparent(request.headers.get("traceparent"))
 
     @app.after_request
     def finish(response: Response) -> Response:
@@ -121,7 +124,7 @@ def _follow_requests(app: Flask) -> None:
         response.headers["X-Request-ID"] = g.id
         fields = {"method": request.method, "path": request.path[:LOGGED_PATH_CHARS], "status": response.status_code}
         level: Level = "debug" if request.path in PROBES else "info"
-        log("request_answered", level=level, id=g.id, **fields, ms=_ms_since(g.started))
+        log("request_answered", level=level, id=g.id, **trace_fields(g.traceparent), **fields, ms=_ms_since(g.started))
         return response
 
 
@@ -142,7 +145,7 @@ def _answer_errors(app: Flask, settings: Settings) -> None:
 
     @app.errorhandler(Exception)
     def unexpected_error(_error: Exception) -> Response:
-        log("unexpected_error", level="error", id=g.id, exc_info=True)
+        log("unexpected_error", level="error", id=g.id, **trace_fields(g.traceparent), exc_info=True)
         return _problem(500, "Internal error", "Something unexpected went wrong; the log has it under this id.")
 
 

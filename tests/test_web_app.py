@@ -28,12 +28,16 @@ class StubQueue:
         self.error: Exception | None = None
         self.alive = [INFO]
         self.pixels: list[bytes] = []
+        self.traceparents: list[str | None] = []
 
     def check_open(self) -> None:
         pass
 
-    def classify(self, pixels: bytes, job_id: str, deadline: float, client_gone: object) -> Answer:
+    def classify(
+        self, pixels: bytes, job_id: str, deadline: float, client_gone: object, traceparent: str | None
+    ) -> Answer:
         self.pixels.append(pixels)
+        self.traceparents.append(traceparent)
         if self.error:
             raise self.error
         return Answer(job_id, "w1", "resnet50", PREDICTIONS, inference_s=0.0, batch_size=1)
