@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -17,10 +18,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from embedded_redis import free_port
 from job_protocol import Answer
+from load_test.load import Load
+from load_test.sender import Sender
 from metrics import WebMetrics, WorkerMetrics
 from queue_state import TIMEOUT_S, QueueState, QueueWatch
 from settings import PROJECT_DIR, Settings
-from stress_test import run as send_requests
 from tests.clients import post
 from tests.conftest import Client, MakeSettings, picture
 from tests.services import Services, wait_until
@@ -75,18 +77,20 @@ def test_after_a_load_the_counts_are_the_load_generators_own(services: Services)
     port = free_port()
     services.start_worker(METRICS_PORT=port)
     _, url = services.start_web_server(WEB_PROCESSES=2)
-    report = send_requests(f"{url}/predict", picture(), 150, 16)
+    with Sender(url, [picture()], 16, timeout_s=30) as sender:
+        load = Load(sender.send, threading.Event())
+        load.closed_loop(16, 150)
     bad = [requests.post(f"{url}/predict", data=b"no", headers={"Content-Type": "image/png"}, timeout=5) for _ in "123"]
     web, worker = scrape(url), scrape(f"http://127.0.0.1:{port}")
-    assert report.outcomes == {"200": 150}
+    samples = load.results.samples
+    assert [sample.outcome for sample in samples] == ["200"] * 150
+    clients_s = sum(sample.latency_s for sample in samples)
     assert [answer.status_code for answer in bad] == [400, 400, 400]
     predict = {"method": "POST", "endpoint": "/predict"}
     assert value(web, "classifier_http_requests_total", status="200", **predict) == 150
     assert value(web, "classifier_http_requests_total", status="400", **predict) == 3
     assert value(web, "classifier_http_request_duration_seconds_count", endpoint="/predict") == 153
-    assert (
-        value(web, "classifier_http_request_duration_seconds_sum", endpoint="/predict") <= sum(report.latencies_s) + 5
-    )
+    assert value(web, "classifier_http_request_duration_seconds_sum", endpoint="/predict") <= clients_s + 5
     for name in ("decode_duration_seconds", "queue_duration_seconds", "inference_duration_seconds"):
         assert value(web, f"classifier_{name}_count") == 150
     assert value(web, "classifier_answers_total") == 150
