@@ -1,5 +1,7 @@
 """The network at work: load it into an engine, warm it up, predict a batch, name the top classes."""
 
+import hashlib
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ import numpy.typing as npt
 
 from job_protocol import Prediction
 from logger import log
-from networks import ModelError, Network, find_network
+from networks import ModelError, Network, find_network, fingerprint
 from openvino_engine import OpenvinoEngine
 from openvino_export import exported
 from quantization import quantized
@@ -41,6 +43,7 @@ class Classifier:
         batch_size: the most pictures that `predict` should be given at once.
         lanes: how many batches may be predicted at once, each by a thread of its own.
         note: what the user should know about the choice of the network.
+        fingerprint: equal for classifiers that give the same answers, whichever engine computes them.
     """
 
     model: str
@@ -48,6 +51,7 @@ class Classifier:
     batch_size: int
     lanes: int
     note: str
+    fingerprint: str
     _run: Engine
     _names: Sequence[str]
     _shape: tuple[int, int, int]
@@ -83,18 +87,26 @@ def load_classifier(settings: Settings) -> Classifier:
     run: Engine
     if engine == "tensorflow":
         run, lanes = _tensorflow_engine(network, settings), TENSORFLOW_LANES
+        made = f"{network.name}-{fingerprint(network, settings)}"
     else:
         if settings.precision == "int8":
             network, file = quantized(network, settings)
         else:
             file = exported(network, settings)
         run = openvino = OpenvinoEngine(file, shape)
+        made = file.parent.name  # which tells the same, and of 8-bit integers how they came about
         lanes = openvino.lanes
     classes = run(np.zeros((1, *shape), np.uint8)).shape[1]
     names = _class_names(network, classes)
     size = _warm_up(run, shape, settings.batch_size)
     log("model_ready", model=network.name, engine=engine, batch_size=size, seconds=time.monotonic() - started)
-    return Classifier(network.name, engine, size, lanes, network.note, run, names, shape)
+    alike = _answers_fingerprint(made, names)
+    return Classifier(network.name, engine, size, lanes, network.note, alike, run, names, shape)
+
+
+def _answers_fingerprint(made: str, names: Sequence[str]) -> str:
+    """Return a hash of all that decides what is answered to a picture: the graph, and what its classes are called."""
+    return hashlib.sha256(json.dumps([made, *names]).encode()).hexdigest()[:16]
 
 
 def _class_names(network: Network, classes: int) -> list[str]:

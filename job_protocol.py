@@ -38,6 +38,10 @@ class Keys:
         """The key of the job's answer, and the channel on which it is published."""
         return f"{self._prefix}result:{job_id}"
 
+    def cached(self, network: str, picture: str) -> str:
+        """The key of what a network has said about a picture, by the hashes of both."""
+        return f"{self._prefix}cache:{network}:{picture}"
+
     def worker(self, name: str) -> str:
         """The key that exists as long as the worker's heart beats."""
         return f"{self._prefix}worker:{name}"
@@ -117,6 +121,7 @@ class Answer:
     Attributes:
         inference_s: how long the network took for the whole batch, in seconds.
         batch_size: how many pictures were in it.
+        fingerprint: of the network that gave the predictions, see `WorkerInfo`.
     """
 
     id: str
@@ -126,6 +131,7 @@ class Answer:
     error: str | None = None
     inference_s: float = 0.0
     batch_size: int = 0
+    fingerprint: str = ""
 
     def to_json(self) -> bytes:
         """Return the answer as it is stored and published."""
@@ -141,7 +147,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class WorkerInfo:
-    """What a living worker says about itself with every heartbeat."""
+    """What a living worker says about itself with every heartbeat.
+
+    Attributes:
+        fingerprint: equal for workers that give the same answers; empty where that is not known.
+    """
 
     name: str
     model: str
@@ -151,6 +161,7 @@ class WorkerInfo:
     host: str
     pid: int
     images_done: int = 0
+    fingerprint: str = ""
 
     def to_json(self) -> bytes:
         """Return the heartbeat as it is stored."""

@@ -138,6 +138,14 @@ class Lane:
         for job in batch:
             log("job_done", **job.log_fields, batch_size=len(batch), inference_ms=seconds * 1000)
         return [
-            Answer(job.id, self._worker, self._classifier.model, top, inference_s=seconds, batch_size=len(batch))
+            Answer(
+                job.id,
+                self._worker,
+                self._classifier.model,
+                top,
+                inference_s=seconds,
+                batch_size=len(batch),
+                fingerprint=self._classifier.fingerprint,
+            )
             for job, top in zip(batch, predictions, strict=True)
         ]

@@ -70,6 +70,7 @@ def serve(settings: Settings, name: str, classifier: Classifier, stop: threading
         note=classifier.note,
         host=socket.gethostname(),
         pid=os.getpid(),
+        fingerprint=classifier.fingerprint,
     )
     count = classifier.lanes
     with Heartbeat(settings, info, count) as heartbeat, ThreadPoolExecutor(count, "lane") as pool:

@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     max_upload_bytes: Count = 10 * 1024 * 1024
     max_image_pixels: Count = 50_000_000
 
+    # 0 for no cache, a year at most.
+    cache_ttl_s: Annotated[int, Field(ge=0, le=365 * 24 * 3600)] = 0
+
     # Secrets, separated by commas.
     api_keys: SecretStr = SecretStr("")
     rate_limit: str = ""

@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from access import Access
+from answer_cache import AnswerCache
 from api_docs import api_docs
 from errors import ClientGone, DeadlineExceeded, ServiceError
 from helpers import image_to_pixels
@@ -56,13 +57,15 @@ def create_app(settings: Settings, jobs: JobQueue, metrics: WebMetrics | None = 
     _follow_requests(app)
     _answer_errors(app, settings)
     _serve_health(app, jobs)
-    _serve_predictions(app, settings, jobs, Access(settings), metrics)
+    _serve_predictions(app, settings, jobs, Access(settings), AnswerCache(settings, jobs.workers), metrics)
     app.register_blueprint(api_docs())
     app.add_url_rule("/", "page", lambda: render_template("index.html"))
     return app
 
 
-def _serve_predictions(app: Flask, settings: Settings, jobs: JobQueue, access: Access, metrics: WebMetrics) -> None:
+def _serve_predictions(
+    app: Flask, settings: Settings, jobs: JobQueue, access: Access, cache: AnswerCache, metrics: WebMetrics
+) -> None:
     # As many pictures are decoded at once as there are cores: more would only take memory.
     # The queue holds a token for each; unlike the semaphores of `threading` it is no Python code.
     turns: SimpleQueue[None] = SimpleQueue()
@@ -73,10 +76,19 @@ def _serve_predictions(app: Flask, settings: Settings, jobs: JobQueue, access: A
     @app.post("/predict")
     def predict() -> Response:
         access.check(request.headers.get("Authorization", ""), request.remote_addr or "")
-        jobs.check_open()
+        if not cache.enabled:  # else what is known is answered even while the queue refuses
+            jobs.check_open()
         upload = uploaded_picture(settings.max_upload_bytes)
-        received = time.perf_counter()
         deadline = time.monotonic() + settings.request_timeout_s
+        picture = cache.name(upload)
+        if cache.enabled:
+            known = cache.find(picture)
+            g.cache = "hit" if known else "miss"
+            metrics.cache_asked(hit=known is not None)
+            if known:
+                return _known_answer(known)
+            jobs.check_open()
+        received = time.perf_counter()
         client_gone = _connection_watch()
         with _turn(turns, settings.request_timeout_s, client_gone):
             pixels = image_to_pixels(upload, *shape, settings.max_image_pixels)
@@ -85,9 +97,16 @@ def _serve_predictions(app: Flask, settings: Settings, jobs: JobQueue, access: A
         g.decoding = (received, queued)
         answer = jobs.classify(pixels, g.id, deadline, client_gone, g.traceparent)
         metrics.classified(queued - received, time.perf_counter() - queued, answer)
+        cache.keep(picture, answer)
         response = jsonify(success=True, id=g.id, model=answer.model, predictions=answer.predictions)
         response.headers["Server-Timing"] = _server_timing(decode_ms, _ms_since(queued), answer)
         return response
+
+
+def _known_answer(answer: Answer) -> Response:
+    response = jsonify(success=True, id=g.id, model=answer.model, predictions=answer.predictions, cached=True)
+    response.headers["Server-Timing"] = f"cache;desc=hit, total;dur={_ms_since(g.started):.1f}"
+    return response
 
 
 def _serve_health(app: Flask, jobs: JobQueue) -> None:
@@ -123,6 +142,8 @@ def _follow_requests(app: Flask) -> None:
             response.headers.setdefault(name, value)  # a page may have a policy of its own
         response.headers["X-Request-ID"] = g.id
         fields = {"method": request.method, "path": request.path[:LOGGED_PATH_CHARS], "status": response.status_code}
+        if "cache" in g:
+            fields["cache"] = g.cache
         level: Level = "debug" if request.path in PROBES else "info"
         log("request_answered", level=level, id=g.id, **trace_fields(g.traceparent), **fields, ms=_ms_since(g.started))
         return response

@@ -184,6 +184,20 @@ def test_a_keras_file_with_code_in_it_is_refused(colour_settings: MakeSettings, 
         load_classifier(colour_settings(model=str(tmp_path / "code.keras")))
 
 
+def test_a_fingerprint_tells_whether_two_networks_answer_alike(colour_settings: MakeSettings, tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("\n".join(f"another_{number}" for number in range(8)))
+    changes: list[dict[str, object]] = [
+        {"engine": "openvino"},
+        {"engine": "tensorflow"},
+        {"preprocess": "tf"},
+        {"labels": tmp_path / "labels.txt"},
+        {"labels": None},
+    ]
+    fingerprints = [load_classifier(colour_settings(**change)).fingerprint for change in changes]
+    assert fingerprints[0] == fingerprints[1]
+    assert len(set(fingerprints)) == 4
+
+
 def test_the_batch_size_is_measured_when_it_is_auto(colour_settings: MakeSettings) -> None:
     assert load_classifier(colour_settings(batch_size="auto")).batch_size in (1, 2, 4, 8, 16, 32)
 

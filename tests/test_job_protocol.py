@@ -36,8 +36,8 @@ def test_a_deadline_that_is_no_time_is_refused(deadline: object) -> None:
 
 def test_all_keys_begin_with_the_prefix() -> None:
     keys = Keys(Settings(_env_file=None, key_prefix="mine:", image_queue="q"))  # type: ignore[call-arg]
-    names = [keys.queue, keys.workers, keys.claim("1"), keys.result("1"), keys.worker("w")]
-    assert names == ["mine:q", "mine:workers", "mine:claim:1", "mine:result:1", "mine:worker:w"]
+    names = [keys.queue, keys.workers, keys.claim("1"), keys.result("1"), keys.worker("w"), keys.cached("n", "p")]
+    assert names == ["mine:q", "mine:workers", "mine:claim:1", "mine:result:1", "mine:worker:w", "mine:cache:n:p"]
 
 
 def test_the_clock_asks_redis_once_and_runs_on_when_redis_is_away() -> None:

@@ -77,7 +77,12 @@ def admin_and_settings(
     with redis_with_tls(certificate) as (port, admin):
         admin.execute_command("ACL", "SETUSER", *acl_of_the_readme())
         url = f"rediss://classifier:{PASSWORD}@127.0.0.1:{port}/0?ssl_ca_certs={certificate[0]}"
-        yield admin, colour_settings(redis_url=url, key_prefix="classifier:", rate_limit="1000/minute", web_processes=1)
+        yield (
+            admin,
+            colour_settings(
+                redis_url=url, key_prefix="classifier:", rate_limit="1000/minute", web_processes=1, cache_ttl_s=60
+            ),
+        )
 
 
 def test_the_service_works_over_tls_with_no_more_rights_than_the_readme_gives(
@@ -88,7 +93,7 @@ def test_the_service_works_over_tls_with_no_more_rights_than_the_readme_gives(
     try:
         worker = services.start_worker()
         web_server, url = services.start_web_server(WORKER_GRACE_S=60, POLL_INTERVAL_S=0.1)
-        assert label(post(url, "red")) == "red"
+        assert [post(url, "red").json().get("cached") for _ in range(2)] == [None, True]
         wait_until(lambda: "classifier_redis_up 1.0" in requests.get(f"{url}/metrics", timeout=5).text)
         # A job that gets lost, so that the fallback does all that it ever does, too.
         worker.stop()

@@ -47,6 +47,8 @@ def test_the_environment_wins_over_the_env_file(tmp_path: Path, monkeypatch: pyt
         ("REDIS_URL", "redis://127.0.0.1:6379/0?ssl_ca_certs=file"),
         ("HEARTBEAT_TTL_S", "1"),
         ("BATCH_WAIT_MS", "5000"),
+        ("CACHE_TTL_S", "-1"),
+        ("CACHE_TTL_S", "99999999"),
     ],
 )
 def test_a_wrong_value_ends_the_program_with_one_line_that_names_it(

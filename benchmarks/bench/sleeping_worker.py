@@ -19,6 +19,7 @@ class SleepingClassifier:
     batch_size = 1
     lanes = 1
     note = ""
+    fingerprint = ""
 
     def predict(self, images: Sequence[bytes]) -> list[tuple[Prediction, ...]]:
         """Sleep, then say the same of all pictures."""
