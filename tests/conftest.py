@@ -3,6 +3,7 @@
 import os
 import uuid
 from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from benchmarks.colour_network import COLOURS as COLOURS
 from benchmarks.colour_network import network_settings, save_network
 from benchmarks.colour_network import picture as picture
 from embedded_redis import embedded_redis
-from job_protocol import WorkerInfo
+from job_protocol import Keys, WorkerInfo, connect
+from job_source import Heartbeat
 from settings import Settings
-from tests.services import Process, Services
+from tests.services import Process, Services, wait_until
 
 CASTLE = Path(__file__).parent.parent / "castle_image.jpg"
 # What `simple_request.py` prints for it.
@@ -68,6 +70,25 @@ def make_settings(redis_url: str) -> MakeSettings:
 @pytest.fixture
 def settings(make_settings: MakeSettings) -> Settings:
     return make_settings()
+
+
+@pytest.fixture
+def alive(settings: Settings) -> Iterator[None]:
+    """A worker's heart beats."""
+    with beating(settings):
+        yield
+
+
+@contextmanager
+def beating(settings: Settings) -> Iterator[None]:
+    with Heartbeat(settings, INFO, lanes=1), connect(settings) as client:
+        wait_until(lambda: client.exists(Keys(settings).worker("w1")))
+        yield
+
+
+@pytest.fixture
+def keys(settings: Settings) -> Keys:
+    return Keys(settings)
 
 
 @pytest.fixture

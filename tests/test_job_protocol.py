@@ -1,14 +1,16 @@
-"""What both sides agree on: messages that survive the way, and one clock. Redis itself is not the point here."""
+"""What both sides agree on: messages that survive the way, and one clock."""
 
+import json
 import math
+import time
 
 import fakeredis
 import pytest
 import redis
 
-from job_protocol import Answer, Job, Keys, Prediction, RedisClock, WorkerInfo
+from job_protocol import Answer, Job, Keys, Prediction, RedisClock, WorkerInfo, connect
 from settings import Settings
-from tests.conftest import INFO
+from tests.conftest import INFO, PIXELS, Client
 
 
 def test_an_answer_survives_the_way() -> None:
@@ -54,3 +56,26 @@ def test_a_clock_that_could_never_ask_says_so() -> None:
     server.connected = False
     with pytest.raises(redis.ConnectionError):
         RedisClock(fakeredis.FakeRedis(server=server)).now()
+
+
+def test_a_job_is_json_of_four_fields_in_at_most_205_kilobytes(settings: Settings, client: Client) -> None:
+    key = Keys(settings).queue
+    client.rpush(key, Job("a" * 32, PIXELS, deadline=1.5).to_json())
+    value = client.lindex(key, 0)
+    assert len(value) <= 205_000
+    fields = json.loads(value)
+    assert set(fields) == {"id", "image", "deadline", "attempt"}
+    assert len(fields["image"]) == 200_704
+    # Redis's allocator rounds such a value up to its next size, 224 KiB.
+    assert client.memory_usage(key, samples=0) <= 230_000
+
+
+@pytest.mark.parametrize("skew_s", [-3600, 3600])
+def test_a_deadline_means_the_same_on_machines_whose_clocks_differ(
+    skew_s: int, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = RedisClock(connect(settings))
+    now = clock.now()
+    monkeypatch.setattr(time, "time", lambda: now + skew_s)
+    monkeypatch.setattr(time, "monotonic", lambda: 12345.0 + skew_s)
+    assert abs(RedisClock(connect(settings)).now() - now) < 1

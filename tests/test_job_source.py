@@ -14,11 +14,6 @@ from tests.services import wait_until
 
 
 @pytest.fixture
-def keys(settings: Settings) -> Keys:
-    return Keys(settings)
-
-
-@pytest.fixture
 def source(settings: Settings) -> JobSource:
     return JobSource(settings, "w1", "m")
 

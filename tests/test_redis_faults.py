@@ -1,0 +1,89 @@
+"""What may happen to Redis and to what is in it: a restart, no memory, a job that is lost, garbage."""
+
+import os
+import re
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import redis
+
+from embedded_redis import embedded_redis, free_port
+from job_protocol import Keys
+from settings import Settings
+from tests.clients import label, post, posting
+from tests.conftest import Client, MakeSettings
+from tests.faults import HARMLESS, IMPATIENT, start_frail_worker
+from tests.services import Services, wait_until
+
+
+@pytest.fixture
+def settings(colour_settings: MakeSettings) -> Settings:
+    return colour_settings(**IMPATIENT)
+
+
+def test_a_job_that_got_lost_while_the_queue_is_never_empty_is_pushed_again(
+    services: Services, client: Client, keys: Keys
+) -> None:
+    client.zadd(keys.workers, {"was here": client.time()[0]})
+    web_server, url = services.start_web_server(WORKER_GRACE_S=60)
+    with posting(url, "red") as (answer,):
+        wait_until(lambda: client.llen(keys.queue) == 1)
+        lost = client.lpop(keys.queue)
+        younger = re.sub(r'"deadline":([\d.]+)', lambda found: f'"deadline":{float(found[1]) + 5}', lost)
+        client.rpush(keys.queue, younger.replace('"id":"', '"id":"younger'))
+        wait_until(lambda: client.llen(keys.queue) == 2)
+        start_frail_worker(services)
+        assert label(answer.result()) == "red"
+    assert "job_lost" in web_server.output
+
+
+def test_garbage_on_the_list_does_not_stop_a_worker(services: Services, client: Client, keys: Keys) -> None:
+    worker = start_frail_worker(services)
+    _, url = services.start_web_server()
+    junk = ["not JSON", "{}", "[]", "null", '{"id": "x"}', '{"id": ["x"]}', '{"id": "y", "image": 5}', "x" * 5_000_000]
+    client.rpush(keys.queue, *junk, os.urandom(1000))
+    assert label(post(url, "red")) == "red"
+    wait_until(lambda: worker.output.count("job_malformed") == len(junk) + 1)
+    assert client.exists(keys.result("x"))
+
+
+class TestWithARedisOfItsOwn:
+    """Faults of Redis itself."""
+
+    @pytest.fixture
+    def port(self) -> int:
+        return free_port()
+
+    @pytest.fixture
+    def settings(self, port: int, colour_settings: MakeSettings) -> Settings:
+        redis_url = f"redis://127.0.0.1:{port}/0"
+        return colour_settings(redis_url=redis_url, **IMPATIENT)
+
+    def test_requests_that_wait_survive_a_restart_of_an_empty_redis(
+        self, port: int, services: Services, keys: Keys
+    ) -> None:
+        with embedded_redis(port=port):
+            slow = start_frail_worker(services, delay_s=1)
+            _, url = services.start_web_server()
+            clients = ThreadPoolExecutor(12)
+            answers = [clients.submit(post, url, colour) for colour in HARMLESS]
+            wait_until(lambda: "job_claimed" in slow.output)
+        refused = post(url, "red")
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+        with embedded_redis(port=port), clients:
+            assert [label(answer.result()) for answer in answers] == HARMLESS
+            assert label(post(url, "red")) == "red"
+
+    def test_without_memory_redis_refuses_and_with_it_all_goes_on(
+        self, port: int, services: Services, keys: Keys
+    ) -> None:
+        with embedded_redis(port=port) as redis_url, redis.Redis.from_url(redis_url) as client:
+            worker = start_frail_worker(services, delay_s=0.5)
+            _, url = services.start_web_server()
+            with posting(url, "red") as (answer,):
+                wait_until(lambda: "job_claimed" in worker.output)
+                client.config_set("maxmemory", "1")
+                assert label(answer.result()) == "red"
+            assert post(url, "red").status_code == 503
+            client.config_set("maxmemory", "0")
+            wait_until(lambda: post(url, "red").status_code == 200)
