@@ -9,8 +9,8 @@ IMPATIENT: dict[str, object] = {"web_processes": 1, "poll_interval_s": 0.3, "hea
 HARMLESS = [colour for colour in COLOURS if colour != "white"]
 
 
-def start_frail_worker(services: Services, delay_s: float = 0) -> Process:
-    worker = services.start_module("tests.frail_worker", TEST_DELAY_S=delay_s)
+def start_frail_worker(services: Services, delay_s: float = 0, **changes: object) -> Process:
+    worker = services.start_module("tests.frail_worker", TEST_DELAY_S=delay_s, **changes)
     wait_until(lambda: "worker_started" in worker.output)
     return worker
 
