@@ -10,9 +10,9 @@ from limits.storage import RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from errors import QueueUnavailable, TooManyRequests, Unauthorized
-from job_protocol import connect
 from job_queue import OUT_OF_REACH
 from logger import log
+from redis_connection import connect
 from settings import Settings
 
 SCHEME = "Bearer "

@@ -15,8 +15,9 @@ import redis
 
 from errors import QueueUnavailable
 from helpers import image_formats
-from job_protocol import Answer, Keys, WorkerInfo, connect
+from job_protocol import Answer, Keys, WorkerInfo
 from logger import log
+from redis_connection import connect
 from settings import Settings
 
 # For so long the living workers' networks are remembered, and for so long a cache that failed is left alone.

@@ -16,9 +16,10 @@ from typing import cast
 import redis
 
 from errors import ClientGone, DeadlineExceeded, JobFailed, QueueUnavailable
-from job_protocol import Answer, Job, Keys, RedisClock, WorkerInfo, connect
+from job_protocol import Answer, Job, Keys, WorkerInfo
 from logger import log
 from metrics import WebMetrics
+from redis_connection import RedisClock, connect
 from settings import Settings
 from subscriptions import Subscription, Subscriptions
 

@@ -11,9 +11,10 @@ from typing import Any, Self
 import orjson
 import redis
 
-from job_protocol import Answer, Job, Keys, RedisClock, WorkerInfo, connect
+from job_protocol import Answer, Job, Keys, WorkerInfo
 from logger import log
 from metrics import WorkerMetrics
+from redis_connection import RedisClock, connect
 from redis_line import Command, Line
 from settings import Settings
 

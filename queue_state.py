@@ -5,7 +5,8 @@ from typing import cast
 
 import redis
 
-from job_protocol import Keys, connect
+from job_protocol import Keys
+from redis_connection import connect
 from settings import Settings
 
 # Who watches the service wants to hear soon that Redis is away: one of these to connect, one to ask.

@@ -9,8 +9,8 @@ from typing import Any
 
 import redis
 
-from job_protocol import connect
 from logger import log
+from redis_connection import connect
 from settings import Settings
 
 Command = tuple[str | bytes | float, ...]

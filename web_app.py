@@ -1,31 +1,28 @@
 """The Flask app: HTTP in front of the queue. It decodes pictures, but never touches a network."""
 
-import os
 import socket
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from http import HTTPStatus
-from queue import Empty, SimpleQueue
 
 from flask import Flask, Response, g, jsonify, render_template, request
 from PIL import Image
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from access import Access
 from answer_cache import AnswerCache
 from api_docs import api_docs
-from errors import ClientGone, DeadlineExceeded, ServiceError
-from helpers import image_to_pixels
+from decoding import Decoder
+from errors import ServiceError
 from job_protocol import Answer
 from job_queue import JobQueue
 from logger import Level, log
 from metrics import WebMetrics
+from problems import answer_errors
 from settings import Settings
 from trace_context import parse_traceparent, trace_fields
-from uploads import UploadRequest, drain_upload, too_large, uploaded_picture
+from uploads import UploadRequest, drain_upload, uploaded_picture
 from web_metrics import serve_metrics
 
 # What multipart adds around a picture.
@@ -55,7 +52,7 @@ def create_app(settings: Settings, jobs: JobQueue, metrics: WebMetrics | None = 
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies)  # type: ignore[method-assign]
     serve_metrics(app, metrics)
     _follow_requests(app)
-    _answer_errors(app, settings)
+    answer_errors(app, settings)
     _serve_health(app, jobs)
     _serve_predictions(app, settings, jobs, Access(settings), AnswerCache(settings, jobs.workers), metrics)
     app.register_blueprint(api_docs())
@@ -66,12 +63,7 @@ def create_app(settings: Settings, jobs: JobQueue, metrics: WebMetrics | None = 
 def _serve_predictions(
     app: Flask, settings: Settings, jobs: JobQueue, access: Access, cache: AnswerCache, metrics: WebMetrics
 ) -> None:
-    # As many pictures are decoded at once as there are cores: more would only take memory.
-    # The queue holds a token for each; unlike the semaphores of `threading` it is no Python code.
-    turns: SimpleQueue[None] = SimpleQueue()
-    for _ in os.sched_getaffinity(0):
-        turns.put(None)
-    shape = (settings.image_width, settings.image_height, settings.image_chans)
+    decoder = Decoder(settings)
 
     @app.post("/predict")
     def predict() -> Response:
@@ -90,8 +82,7 @@ def _serve_predictions(
             jobs.check_open()
         received = time.perf_counter()
         client_gone = _connection_watch()
-        with _turn(turns, settings.request_timeout_s, client_gone):
-            pixels = image_to_pixels(upload, *shape, settings.max_image_pixels)
+        pixels = decoder.pixels(upload, client_gone)
         decode_ms = _ms_since(received)
         queued = time.perf_counter()
         g.decoding = (received, queued)
@@ -149,42 +140,6 @@ def _follow_requests(app: Flask) -> None:
         return response
 
 
-def _answer_errors(app: Flask, settings: Settings) -> None:
-    @app.errorhandler(ServiceError)
-    def service_error(error: ServiceError) -> Response:
-        return _problem(error.status, error.title, error.detail, error.headers)
-
-    @app.errorhandler(RequestEntityTooLarge)
-    def too_many_bytes(_error: RequestEntityTooLarge) -> Response:
-        return service_error(too_large(settings.max_upload_bytes))
-
-    @app.errorhandler(HTTPException)
-    def http_error(error: HTTPException) -> Response:
-        headers = dict(error.get_headers())
-        del headers["Content-Type"]
-        return _problem(error.code or 500, error.name, error.description or "", headers)
-
-    @app.errorhandler(Exception)
-    def unexpected_error(_error: Exception) -> Response:
-        log("unexpected_error", level="error", id=g.id, **trace_fields(g.traceparent), exc_info=True)
-        return _problem(500, "Internal error", "Something unexpected went wrong; the log has it under this id.")
-
-
-@contextmanager
-def _turn(turns: SimpleQueue[None], timeout_s: float, client_gone: Callable[[], bool]) -> Iterator[None]:
-    """Wait for a core to decode on, but not for longer than the request may take."""
-    try:
-        turns.get(timeout=timeout_s)
-    except Empty:
-        raise DeadlineExceeded(f"Within {timeout_s:g} seconds there was no time to decode the picture.") from None
-    try:
-        if client_gone():
-            raise ClientGone("The client has closed the connection.")
-        yield
-    finally:
-        turns.put(None)
-
-
 def _connection_watch() -> Callable[[], bool]:
     """Return a function that tells whether the client has hung up; only gunicorn lets us see its socket."""
     connection: socket.socket | None = request.environ.get("gunicorn.socket")
@@ -198,16 +153,6 @@ def _connection_watch() -> Callable[[], bool]:
             return True
 
     return gone
-
-
-def _problem(status: int, title: str, detail: str, headers: Mapping[str, str] | None = None) -> Response:
-    """Render an error as RFC 9457 says."""
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "success": False}
-    response = jsonify(body | {"id": g.id})
-    response.status_code = status
-    response.content_type = "application/problem+json"
-    response.headers.update(headers or {})
-    return response
 
 
 def _server_timing(decode_ms: float, wait_ms: float, answer: Answer) -> str:

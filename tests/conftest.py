@@ -15,8 +15,9 @@ from benchmarks.colour_network import COLOURS as COLOURS
 from benchmarks.colour_network import network_settings, save_network
 from benchmarks.colour_network import picture as picture
 from embedded_redis import embedded_redis
-from job_protocol import Keys, WorkerInfo, connect
+from job_protocol import Keys, WorkerInfo
 from job_source import Heartbeat
+from redis_connection import connect
 from settings import Settings
 from tests.services import Process, Services, wait_until
 

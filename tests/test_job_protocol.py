@@ -8,7 +8,8 @@ import fakeredis
 import pytest
 import redis
 
-from job_protocol import Answer, Job, Keys, Prediction, RedisClock, WorkerInfo, connect
+from job_protocol import Answer, Job, Keys, Prediction, WorkerInfo
+from redis_connection import RedisClock, connect
 from settings import Settings
 from tests.conftest import INFO, PIXELS, Client
 

@@ -6,9 +6,10 @@ import pytest
 
 from embedded_redis import carried_server, embedded_redis
 from errors import DeadlineExceeded, JobFailed
-from job_protocol import Answer, Job, Keys, connect
+from job_protocol import Answer, Job, Keys
 from job_queue import JobQueue
 from job_source import JobSource
+from redis_connection import connect
 from settings import Settings
 from tests.conftest import INFO, PIXELS, Client, MakeSettings, beating
 from tests.hand_made_worker import answer, answer_jobs, asked, soon

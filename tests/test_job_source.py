@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from job_protocol import Answer, Job, Keys, Prediction, RedisClock, WorkerInfo, connect
+from job_protocol import Answer, Job, Keys, Prediction, WorkerInfo
 from job_source import Heartbeat, JobSource
+from redis_connection import RedisClock, connect
 from settings import Settings
 from tests.conftest import INFO, PIXELS, Client, MakeSettings
 from tests.services import wait_until

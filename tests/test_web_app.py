@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-import web_app
+import decoding
 from errors import DeadlineExceeded, JobFailed, QueueUnavailable, ServiceError
 from job_protocol import Answer, Prediction, WorkerInfo
 from settings import Settings
@@ -217,7 +217,7 @@ def test_no_more_pictures_are_decoded_at_once_than_there_are_cores(
         under_way.pop()
         return b""
 
-    monkeypatch.setattr(web_app, "image_to_pixels", decode)
+    monkeypatch.setattr(decoding, "image_to_pixels", decode)
     clients = [http.application.test_client() for _ in range(cores + 4)]
     with ThreadPoolExecutor(len(clients)) as pool:
         answers = [pool.submit(client.post, "/predict", data=form(picture())) for client in clients]

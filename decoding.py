@@ -1,0 +1,46 @@
+"""Decoding in turns: as many pictures at once as there are cores, since more would only take memory."""
+
+import os
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+
+from errors import ClientGone, DeadlineExceeded
+from helpers import image_to_pixels
+from settings import Settings
+
+
+class Decoder:
+    """Makes uploads into pixels; safe to use from many threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._shape = (settings.image_width, settings.image_height, settings.image_chans)
+        self._max_pixels = settings.max_image_pixels
+        self._timeout_s = settings.request_timeout_s
+        # It holds a token for each core. Unlike the semaphores of `threading`, this kind of queue is no Python code.
+        self._turns: SimpleQueue[None] = SimpleQueue()
+        for _ in os.sched_getaffinity(0):
+            self._turns.put(None)
+
+    def pixels(self, upload: bytes, client_gone: Callable[[], bool]) -> bytes:
+        """Wait for a turn, and return the picture's pixels as `helpers.image_to_pixels` does.
+
+        Args:
+            upload: the file's content.
+            client_gone: tells whether nobody wants the answer any more; asked when the turn has come.
+
+        Raises:
+            DeadlineExceeded: no turn came within the time of a request.
+            ClientGone: nobody wants the answer.
+            BadImage, ImageTooLarge, UnsupportedFormat: see there.
+        """
+        try:
+            self._turns.get(timeout=self._timeout_s)
+        except Empty:
+            detail = f"Within {self._timeout_s:g} seconds there was no time to decode the picture."
+            raise DeadlineExceeded(detail) from None
+        try:
+            if client_gone():
+                raise ClientGone("The client has closed the connection.")
+            return image_to_pixels(upload, *self._shape, self._max_pixels)
+        finally:
+            self._turns.put(None)
