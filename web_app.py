@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable
 from http import HTTPStatus
 
-from flask import Flask, Response, g, jsonify, render_template, request
+from flask import Flask, Response, g, jsonify, request
 from PIL import Image
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -18,6 +18,7 @@ from errors import ServiceError
 from job_protocol import Answer
 from job_queue import JobQueue
 from logger import Level, log
+from page import page_blueprint
 from metrics import WebMetrics
 from problems import answer_errors
 from settings import Settings
@@ -56,7 +57,7 @@ def create_app(settings: Settings, jobs: JobQueue, metrics: WebMetrics | None = 
     _serve_health(app, jobs)
     _serve_predictions(app, settings, jobs, Access(settings), AnswerCache(settings, jobs.workers), metrics)
     app.register_blueprint(api_docs())
-    app.add_url_rule("/", "page", lambda: render_template("index.html"))
+    app.register_blueprint(page_blueprint(settings))
     return app
 
 

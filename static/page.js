@@ -1,31 +1,64 @@
-// Sends the chosen picture to POST /predict and shows its classes as bars.
-const form = document.getElementById("form");
-const picture = document.getElementById("picture");
-const message = document.getElementById("message");
-const classes = document.getElementById("classes");
+// The page: hands pictures on to the service, shows the selected one, and tells screen readers what happens.
 
-form.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const body = new FormData(form);
-  URL.revokeObjectURL(picture.src);
-  picture.src = URL.createObjectURL(body.get("image"));
-  picture.hidden = false;
-  classes.replaceChildren();
-  message.textContent = "Looking at it …";
-  try {
-    const response = await fetch("/predict", { method: "POST", body });
-    const answer = await response.json();
-    message.textContent = answer.success ? `Answered by ${answer.model}:` : answer.detail;
-    classes.replaceChildren(...(answer.predictions ?? []).map(bar));
-  } catch {
-    message.textContent = "The service does not answer. Is it still running?";
-  }
+import { keepApiKey } from "./api_key.js";
+import { markItem, removeItem, showItem } from "./history.js";
+import { takePictures } from "./intake.js";
+import { Pictures } from "./pictures.js";
+import { showResult } from "./result.js";
+import { classify } from "./service.js";
+import { percent, plain, wait } from "./words.js";
+
+const pictures = new Pictures(classify);
+const status = document.getElementById("status");
+const keyForm = document.getElementById("key-form");
+const keyField = document.getElementById("key");
+let selected;
+
+takePictures((files) => {
+  const [first] = pictures.add(files);
+  document.querySelector("main").classList.remove("empty");
+  select(first);
 });
 
-function bar({ label, probability }) {
-  const item = document.createElement("li");
-  const meter = document.createElement("meter");
-  meter.value = probability;
-  item.append(meter, `${label.replaceAll("_", " ")} ${(probability * 100).toFixed(1)} %`);
-  return item;
+pictures.addEventListener("change", ({ detail: { picture, entered } }) => {
+  showItem(picture, select);
+  // Whoever looks at the picture before this one follows; whoever has gone back to an older one stays there.
+  const before = pictures.all[pictures.all.indexOf(picture) - 1];
+  if (picture.state === "working" && selected === before && before?.state === "done") select(picture);
+  else if (picture === selected) showResult(picture);
+  if (entered) status.textContent = words(picture) ?? status.textContent;
+  if (entered && picture === selected && picture.state === "locked") keyField.focus();
+});
+
+pictures.addEventListener("forget", ({ detail: { picture } }) => removeItem(picture));
+
+keyForm.addEventListener("submit", (event) => {
+  event.preventDefault();
+  keepApiKey(keyField.value.trim());
+  keyField.value = "";
+  pictures.resume(selected);
+});
+
+onClick("try-now", () => pictures.resume(selected));
+onClick("try-again", () => pictures.repeat(selected));
+onClick("cancel", () => pictures.cancel(selected));
+
+function select(picture) {
+  selected = picture;
+  showResult(picture);
+  markItem(picture);
+}
+
+function onClick(id, act) {
+  document.getElementById(id).addEventListener("click", act);
+}
+
+/** What is said aloud when a picture enters a state, if anything. */
+function words({ state, file, answer, problem, secondsLeft }) {
+  if (state === "waiting") return undefined;
+  if (state === "working") return `Looking at ${file.name}.`;
+  if (state === "retrying") return `${problem.title}. ${problem.detail} Next try in ${wait(secondsLeft)}.`;
+  if (state !== "done") return `${file.name}: ${problem.title}. ${problem.detail}`;
+  const [best] = answer.predictions;
+  return `${file.name}: ${plain(best.label)}, ${percent(best.probability)}.`;
 }

@@ -1,0 +1,42 @@
+// The pictures so far, as a row of buttons: each shows its picture again.
+
+import { percent, plain } from "./words.js";
+
+const section = document.getElementById("history");
+const list = section.querySelector("ul");
+const STATES = { waiting: "Waiting", working: "Looking …", retrying: "Trying again", locked: "API key needed" };
+const NO_PREVIEW = new URL("no_preview.svg", import.meta.url).href;
+const items = new Map();
+
+/** Show a picture's state in its item, which is made when it is not there yet. */
+export function showItem(picture, select) {
+  const item = items.get(picture) ?? newItem(picture, select);
+  const best = picture.answer?.predictions[0];
+  const done = picture.state === "done";
+  item.dataset.state = picture.state;
+  item.querySelector(".label").textContent = done ? plain(best.label) : (STATES[picture.state] ?? picture.problem.title);
+  item.querySelector(".share").textContent = done ? percent(best.probability) : "";
+  section.hidden = items.size < 2;
+}
+
+export function removeItem(picture) {
+  items.get(picture)?.remove();
+  items.delete(picture);
+}
+
+/** Mark the one that is shown. */
+export function markItem(picture) {
+  for (const [each, item] of items) item.querySelector("button").setAttribute("aria-current", each === picture);
+}
+
+function newItem(picture, select) {
+  const item = document.getElementById("history-item").content.cloneNode(true).firstElementChild;
+  const image = item.querySelector("img");
+  image.src = picture.url;
+  image.alt = picture.file.name;
+  image.addEventListener("error", () => (image.src = NO_PREVIEW), { once: true });
+  item.querySelector("button").addEventListener("click", () => select(picture));
+  list.prepend(item);
+  items.set(picture, item);
+  return item;
+}

@@ -1,0 +1,112 @@
+// The pictures of this visit: classifies them one after another, tries again when asked to wait, keeps the latest.
+
+import { Problem } from "./service.js";
+
+const KEPT = 48;
+
+/**
+ * All pictures, the oldest first; says "change" with `detail`, the picture, whenever something has become of one.
+ *
+ * A picture's `state` is `waiting` for those before it, `working`, `retrying` in `secondsLeft`, `locked` until there
+ * is an API key, `done` with an `answer`, or `failed` with a `problem`.
+ */
+export class Pictures extends EventTarget {
+  all = [];
+  #classify;
+  #running = false;
+
+  constructor(classify) {
+    super();
+    this.#classify = classify;
+  }
+
+  /** Take on files, and return their pictures. */
+  add(files) {
+    const added = Array.from(files, (file) => ({ file, url: URL.createObjectURL(file) }));
+    this.all.push(...added);
+    added.forEach((picture) => this.#wait(picture));
+    this.#run();
+    return added;
+  }
+
+  /** Give up on a picture that is not finished. */
+  cancel(picture) {
+    picture.problem = new Problem("Cancelled", "This picture was not classified.", { repeatable: true });
+    const waiting = picture.state === "waiting";
+    picture.giveUp.abort();
+    if (waiting) this.#set(picture, "failed");
+  }
+
+  /** Begin anew with a picture that has failed. */
+  repeat(picture) {
+    this.#wait(picture);
+    this.#run();
+  }
+
+  /** Go on with a picture that is `retrying` or `locked`. */
+  resume(picture) {
+    picture.goOn?.();
+  }
+
+  #wait(picture) {
+    picture.giveUp = new AbortController();
+    this.#set(picture, "waiting");
+  }
+
+  async #run() {
+    if (this.#running) return;
+    this.#running = true;
+    for (let picture; (picture = this.all.find(({ state }) => state === "waiting")); ) await this.#finish(picture);
+    this.#running = false;
+    this.#forgetOldest();
+  }
+
+  async #finish(picture) {
+    const { signal } = picture.giveUp;
+    while (!signal.aborted) {
+      this.#set(picture, "working");
+      try {
+        picture.answer = await this.#classify(picture.file, signal);
+        return this.#set(picture, "done");
+      } catch (problem) {
+        if (signal.aborted) break;
+        picture.problem = problem;
+        if (problem.wantsKey) await this.#pause(picture, "locked");
+        else if (problem.retryAfterS) await this.#pause(picture, "retrying", problem.retryAfterS);
+        else break;
+      }
+    }
+    this.#set(picture, "failed");
+  }
+
+  /** Wait until told to go on or to give up, or until the seconds are over. */
+  async #pause(picture, state, seconds = Infinity) {
+    const end = Date.now() + seconds * 1000;
+    let timer;
+    await new Promise((goOn) => {
+      const tick = () => {
+        picture.secondsLeft = Math.ceil((end - Date.now()) / 1000);
+        if (picture.secondsLeft <= 0) goOn();
+        else this.#set(picture, state);
+      };
+      picture.goOn = goOn;
+      picture.giveUp.signal.addEventListener("abort", goOn);
+      timer = setInterval(tick, 1000);
+      tick();
+    });
+    clearInterval(timer);
+  }
+
+  #set(picture, state) {
+    const entered = picture.state !== state;
+    picture.state = state;
+    this.dispatchEvent(new CustomEvent("change", { detail: { picture, entered } }));
+  }
+
+  #forgetOldest() {
+    for (const picture of this.all.splice(0, this.all.length - KEPT)) {
+      URL.revokeObjectURL(picture.url);
+      this.dispatchEvent(new CustomEvent("forget", { detail: { picture } }));
+    }
+  }
+}

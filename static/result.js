@@ -1,0 +1,95 @@
+// Shows one picture and what has become of it. All text from outside goes into the page as text, never as HTML.
+
+import { bytes, duration, percent, plain, wait } from "./words.js";
+
+const element = Object.fromEntries([...document.querySelectorAll("[id]")].map((each) => [each.id, each]));
+const parts = element.stage.querySelectorAll("[data-when]");
+const STAGES = { decode: "Reading the picture", queue: "Waiting for a worker", inference: "Computing" };
+const TITLES = { waiting: "Waiting for its turn", working: "Looking at the picture …" };
+
+element.picture.addEventListener("load", () => showPreview(true));
+element.picture.addEventListener("error", () => showPreview(false));
+
+/** Show a picture in the state it is in. */
+export function showResult(picture) {
+  const { state, problem, answer } = picture;
+  element.stage.hidden = false;
+  showPicture(picture);
+  const focused = document.activeElement;
+  element.result.dataset.state = state;
+  element.result.setAttribute("aria-busy", state === "working");
+  for (const part of parts) part.hidden = !part.dataset.when.split(" ").includes(state);
+  element["try-again"].hidden ||= !problem?.repeatable;
+  if (state === "done") showAnswer(answer);
+  else showText(element.title, TITLES[state] ?? problem.title);
+  showText(element.detail, problem?.detail ?? "");
+  showText(element.countdown, wait(picture.secondsLeft ?? 0));
+  keepFocus(focused);
+}
+
+function showPicture({ file, url }) {
+  if (element.picture.getAttribute("src") === url) return;
+  showPreview(true);
+  element.picture.src = url;
+  element.picture.alt = file.name;
+  element.name.textContent = file.name;
+  element.size.textContent = bytes(file.size);
+}
+
+function showPreview(possible) {
+  element.picture.hidden = !possible;
+  element["no-preview"].hidden = possible;
+}
+
+function showAnswer({ predictions, model, note, stages }) {
+  element.title.textContent = plain(predictions[0].label);
+  element.classes.replaceChildren(...predictions.map(classRow));
+  element.model.textContent = model;
+  element.note.textContent = note;
+  showTime(stages);
+}
+
+function classRow({ label, probability }) {
+  const row = document.getElementById("class-row").content.cloneNode(true);
+  row.querySelector(".label").textContent = plain(label);
+  row.querySelector(".share").textContent = percent(probability);
+  row.querySelector(".bar div").style.width = `${probability * 100}%`;
+  return row;
+}
+
+/** Show the stages as shares of the whole time, and the whole. */
+function showTime(stages) {
+  const parts = stages.filter(([name]) => name !== "total");
+  const sum = parts.reduce((total, [, ms]) => total + ms, 0);
+  const total = stages.find(([name]) => name === "total")?.[1] ?? sum;
+  const rows = [...parts, ["other", Math.max(0, total - sum)]];
+  element.shares.replaceChildren(...rows.map(([name, ms]) => shareOfTime(name, ms)));
+  element.stages.replaceChildren(...[...rows, ["total", total]].map(([name, ms]) => stageRow(name, ms)));
+}
+
+function shareOfTime(name, ms) {
+  const share = document.createElement("div");
+  share.className = name;
+  share.style.flexGrow = ms;
+  return share;
+}
+
+function stageRow(name, ms) {
+  const row = document.createElement("div");
+  const [term, value] = ["dt", "dd"].map((tag) => document.createElement(tag));
+  row.className = name;
+  term.textContent = STAGES[name] ?? name[0].toUpperCase() + name.slice(1);
+  value.textContent = duration(ms);
+  row.append(term, value);
+  return row;
+}
+
+/** Write only what is new, so that nothing is read out twice. */
+function showText(where, text) {
+  if (where.textContent !== text) where.textContent = text;
+}
+
+/** Do not leave somebody at the keyboard on a button that has gone. */
+function keepFocus(focused) {
+  if (element.result.contains(focused) && focused.closest("[hidden]")) element.title.focus();
+}
