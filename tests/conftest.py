@@ -21,6 +21,8 @@ from redis_connection import connect
 from settings import Settings
 from tests.services import Process, Services, wait_until
 
+pytest_plugins = ["tests.browser"]
+
 CASTLE = Path(__file__).parent.parent / "castle_image.jpg"
 # What `simple_request.py` prints for it.
 CASTLE_LINES = r"1\. castle: 0\.[89]\d{3}\n(?:[2-5]\. [a-z_]+: 0\.\d{4}\n){4}"

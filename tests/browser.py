@@ -1,0 +1,91 @@
+"""A real browser for the tests of pages, and the page at `/` in it."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+
+from settings import Settings
+from tests.services import Services
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+PATIENCE_MS = 30_000
+# So that underscores are there to be seen as spaces.
+LABEL_PREFIX = "pure_"
+
+OpenPage = Callable[..., Page]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if not path:
+        pytest.skip("there is no browser; apt-get install chromium")
+    with sync_playwright() as playwright:
+        expect.set_options(timeout=PATIENCE_MS)
+        with playwright.chromium.launch(executable_path=path) as browser:
+            yield browser
+
+
+@pytest.fixture(scope="session")
+def page_services(
+    redis_url: str, colour_network: dict[str, object], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Services]:
+    """One worker for all tests of the page, and as many web servers as they start."""
+    folder = tmp_path_factory.mktemp("page")
+    labels = folder / "labels.txt"
+    colours = Path(str(colour_network["labels"])).read_text().split()
+    labels.write_text("".join(f"{LABEL_PREFIX}{colour}\n" for colour in colours))
+    own = {
+        "labels": labels,
+        "batch_size": 1,
+        "web_processes": 1,
+        "max_upload_bytes": 500_000,
+        "max_image_pixels": 500_000,
+    }
+    values = {"redis_url": redis_url, "key_prefix": "page:", "server_name": "test"} | colour_network | own
+    services = Services(Settings(_env_file=None, **values), folder)  # type: ignore[call-arg, arg-type]
+    try:
+        services.start_worker()
+        yield services
+    finally:
+        services.close()
+    assert services.running() == []
+
+
+@pytest.fixture(scope="session")
+def page_url(page_services: Services) -> str:
+    return page_services.start_web_server()[1]
+
+
+@pytest.fixture
+def open_page(browser: Browser, page_url: str) -> Iterator[OpenPage]:
+    """Opens the page, in a context of its own each time; no script of it may fail or offend against the policy."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def listen(message: ConsoleMessage) -> None:
+        # The browser also notes there every answer that is an error, which is what many tests are about.
+        if message.type == "error" and not message.text.startswith("Failed to load resource"):
+            complaints.append(message.text)
+
+    def open_page(url: str = page_url, **options: object) -> Page:
+        contexts.append(browser.new_context(**options))  # type: ignore[arg-type]
+        page = contexts[-1].new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("console", listen)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(url)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def page(open_page: OpenPage) -> Page:
+    return open_page()
