@@ -79,7 +79,7 @@ def test_every_path_and_method_is_described_and_no_other(http: FlaskClient) -> N
         if not rule.rule.startswith(FILES_OF_PAGES)
     }
     described = {(path, method) for path, methods in DESCRIPTION["paths"].items() for method in methods}
-    assert served | {("/metrics", "get")} == described
+    assert served == described
 
 
 @pytest.mark.parametrize("error", ERRORS)
@@ -117,7 +117,7 @@ def test_the_running_service_is_as_described_whatever_is_sent(
 ) -> None:
     services.start_worker(**colour_network)
     web_server, url = services.start_web_server(WEB_PROCESSES=1)
-    command = [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.yaml", "--exclude-path", "/metrics"]
+    command = [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.yaml"]
     options = ["--generation-deterministic", "--max-examples", "200", "--no-color"]
     # Its hooks send real pictures where there should be some.
     environment = os.environ | {"SCHEMATHESIS_HOOKS": "tests.api_pictures", "PYTHONPATH": str(PROJECT_DIR)}
