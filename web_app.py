@@ -18,8 +18,8 @@ from errors import ServiceError
 from job_protocol import Answer
 from job_queue import JobQueue
 from logger import Level, log
-from page import page_blueprint
 from metrics import WebMetrics
+from page import page_blueprint
 from problems import answer_errors
 from settings import Settings
 from trace_context import parse_traceparent, trace_fields
