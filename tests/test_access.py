@@ -70,6 +70,18 @@ def test_the_limit_holds_across_web_servers_and_for_each_client_alone(make_setti
     assert post(first, "b").status_code == 200
 
 
+def test_each_of_several_limits_holds(make_settings: MakeSettings) -> None:
+    client = http(make_settings(rate_limit="100/second;2/hour"))
+    assert [post(client).status_code for _ in range(3)] == [200, 200, 429]
+
+
+def test_a_key_is_not_written_to_redis(make_settings: MakeSettings, client: Client) -> None:
+    settings = make_settings(rate_limit="2/hour", api_keys="hunter2", key_prefix="keyed:")
+    assert post(http(settings), "hunter2").status_code == 200
+    assert client.keys("keyed:*")
+    assert client.keys("*hunter2*") == []
+
+
 def test_an_address_in_a_header_counts_only_behind_a_trusted_proxy(make_settings: MakeSettings) -> None:
     for proxies, last in ((0, 429), (1, 200)):
         settings = make_settings(rate_limit="1/hour", trusted_proxies=proxies, key_prefix=f"proxies{proxies}:")

@@ -2,10 +2,13 @@
 
 import json
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+import redis
 
+from embedded_redis import embedded_redis
 from job_protocol import Answer, Job, Keys, Prediction, WorkerInfo
 from job_source import Heartbeat, JobSource
 from redis_connection import RedisClock, connect
@@ -138,6 +141,70 @@ def test_an_answer_is_stored_published_and_its_claim_lifted(
     assert Answer.from_json(client.get(keys.result("1"))) == answer
     assert 0 < client.ttl(keys.result("1")) <= settings.result_ttl_s
     assert not client.exists(keys.claim("1"))
+
+
+def test_jobs_in_hand_are_done_even_if_redis_goes_away_before_more_are_taken(
+    settings: Settings, source: JobSource, keys: Keys, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.rpush(keys.queue, job(settings, "1").to_json())
+    call = source._line.call
+    monkeypatch.setattr(source._line, "call", lambda *sent: away() if sent[0][0] == "LPOP" else call(*sent))
+    assert [taken.id for taken in source.take(4)] == ["1"]
+
+
+def test_jobs_in_hand_are_done_even_if_they_cannot_be_claimed(
+    settings: Settings, source: JobSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source._line, "send", away)
+    assert [claimed.id for claimed in source.claim([job(settings, "1")])] == ["1"]
+
+
+def test_a_job_is_left_in_the_queue_when_the_time_is_not_known(
+    settings: Settings, source: JobSource, keys: Keys, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.rpush(keys.queue, job(settings, "1").to_json())
+    monkeypatch.setattr(source._clock, "now", away)
+    with pytest.raises(redis.ConnectionError):
+        source.take(1)
+    assert client.llen(keys.queue) == 1
+
+
+def away(*_: object) -> None:
+    raise redis.ConnectionError("away")
+
+
+def test_a_batch_of_one_asks_for_no_more(settings: Settings, source: JobSource, keys: Keys, client: Client) -> None:
+    client.rpush(keys.queue, job(settings, "1").to_json())
+    before = client.info("commandstats").get("cmdstat_lpop", {"calls": 0})["calls"]
+    assert len(source.take(1)) == 1
+    assert client.info("commandstats").get("cmdstat_lpop", {"calls": 0})["calls"] == before
+
+
+class TestWithoutMemoryInRedis:
+    """Of a Redis that is the test's own."""
+
+    @pytest.fixture
+    def redis_url(self) -> Iterator[str]:
+        with embedded_redis() as url:
+            yield url
+
+    def test_an_answer_is_still_published_and_its_claim_lifted(
+        self, source: JobSource, keys: Keys, client: Client
+    ) -> None:
+        client.set(keys.claim("1"), "w1")
+        with client.pubsub() as pubsub:
+            pubsub.subscribe(keys.result("1"))
+            client.config_set("maxmemory", "1")
+            source.publish([Answer("1", "w1", "m")])
+            wait_until(lambda: (message := pubsub.get_message(timeout=1)) and message["type"] == "message")
+        assert not client.exists(keys.claim("1"), keys.result("1"))
+
+    def test_the_heart_still_beats(self, settings: Settings, keys: Keys, client: Client) -> None:
+        with Heartbeat(settings, INFO, lanes=1):
+            wait_until(lambda: client.exists(keys.worker("w1")))
+            client.config_set("maxmemory", "1")
+            client.pexpire(keys.worker("w1"), 60_000)
+            wait_until(lambda: 0 < client.pttl(keys.worker("w1")) <= settings.heartbeat_ttl_s * 1000)
 
 
 def test_a_heartbeat_tells_what_the_worker_is_and_has_done(settings: Settings, keys: Keys, client: Client) -> None:

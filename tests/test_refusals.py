@@ -4,14 +4,14 @@ import math
 
 import pytest
 
+import job_queue
 from embedded_redis import free_port
-from errors import QueueUnavailable
+from errors import DeadlineExceeded, QueueUnavailable
 from job_protocol import Keys
 from job_queue import JobQueue
 from settings import Settings
 from tests.conftest import PIXELS, Client, MakeSettings
 from tests.hand_made_worker import answer_jobs, asked, soon
-from tests.services import wait_until
 
 
 @pytest.mark.usefixtures("alive")
@@ -25,7 +25,10 @@ def test_a_full_queue_refuses(make_settings: MakeSettings, client: Client) -> No
 
 
 @pytest.mark.usefixtures("alive")
-def test_while_some_are_refused_all_are_refused_at_no_cost(make_settings: MakeSettings, client: Client) -> None:
+def test_while_some_are_refused_all_are_refused_at_no_cost(
+    make_settings: MakeSettings, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_queue, "REFUSAL_HOLDS_S", 3600)
     settings = make_settings(queue_capacity=1)
     client.rpush(Keys(settings).queue, "x")
     queue = JobQueue(settings)
@@ -34,20 +37,30 @@ def test_while_some_are_refused_all_are_refused_at_no_cost(make_settings: MakeSe
         queue.classify(PIXELS, "a" * 32, soon(settings))
     with pytest.raises(QueueUnavailable, match="full"):
         queue.check_open()
+    client.delete(Keys(settings).queue)
+    with pytest.raises(QueueUnavailable, match="full"):
+        queue.check_open()
+    client.rpush(Keys(settings).queue, "x")
     queue._refused_at = -math.inf  # as if some time had passed
     with pytest.raises(QueueUnavailable, match="full"):
         queue.check_open()
     client.delete(Keys(settings).queue)
-    wait_until(lambda: is_open(queue))
+    queue._refused_at = -math.inf
+    queue.check_open()
     assert client.llen(Keys(settings).queue) == 0
+    monkeypatch.setattr(queue._redis, "eval", None)  # it is open, and Redis is not asked any more
+    queue.check_open()
 
 
-def is_open(queue: JobQueue) -> bool:
-    try:
-        queue.check_open()
-    except QueueUnavailable:
-        return False
-    return True
+@pytest.mark.parametrize(("seen_s_ago", "length"), [(5, 1), (15, 0)])
+def test_for_a_while_after_the_last_worker_was_seen_jobs_are_still_queued(
+    seen_s_ago: int, length: int, make_settings: MakeSettings, client: Client, keys: Keys
+) -> None:
+    settings = make_settings(worker_grace_s=10, request_timeout_s=0.1)
+    client.zadd(keys.workers, {"was here": client.time()[0] - seen_s_ago})
+    with pytest.raises(QueueUnavailable if seen_s_ago > 10 else DeadlineExceeded):
+        JobQueue(settings).classify(PIXELS, "a" * 32, soon(settings))
+    assert client.llen(keys.queue) == length
 
 
 @pytest.mark.usefixtures("alive")

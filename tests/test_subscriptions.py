@@ -66,3 +66,24 @@ def test_what_one_request_leaves_unread_does_not_reach_the_next(settings: Settin
         assert subscription.call(("ECHO", "mine")) == b"mine"
         assert client.publish("second", "mine") == 1
         assert subscription.message(timeout_s=10) == b"mine"
+
+
+def test_a_request_that_has_ended_listens_no_longer_though_its_connection_stays(
+    settings: Settings, client: Client
+) -> None:
+    subscriptions = Subscriptions(settings)
+    with subscriptions.to("channel of one") as subscription:
+        subscription.call(("PING",))
+        assert client.pubsub_numsub("channel of one")[0][1] == 1
+    wait_until(lambda: client.pubsub_numsub("channel of one")[0][1] == 0)
+    assert subscriptions.borrow().used
+
+
+def test_a_request_whose_connection_was_cut_listens_on_another(settings: Settings, client: Client) -> None:
+    with Subscriptions(settings).to("channel of another") as subscription:
+        subscription.call(("PING",))
+        client.client_kill_filter(_type="pubsub")
+        wait_until(
+            lambda: subscription.message(timeout_s=0.05) is None and client.publish("channel of another", "mine")
+        )
+        assert subscription.message(timeout_s=10) == b"mine"
