@@ -25,6 +25,8 @@ LARGEST_BATCH = 32
 WARM_UP_RUNS = 3
 # The smallest batch within this share of the best throughput is taken: a larger one only adds latency.
 GOOD_ENOUGH = 0.95
+# On a CPU a batch is no faster than its pictures one by one, in a lane each, and its answers come later.
+OPENVINO_BATCH = 1
 # While TensorFlow computes one batch, the next one is decoded.
 TENSORFLOW_LANES = 2
 
@@ -98,7 +100,8 @@ def load_classifier(settings: Settings) -> Classifier:
         lanes = openvino.lanes
     classes = run(np.zeros((1, *shape), np.uint8)).shape[1]
     names = _class_names(network, classes)
-    size = _warm_up(run, shape, settings.batch_size)
+    wanted = OPENVINO_BATCH if engine == "openvino" and settings.batch_size == "auto" else settings.batch_size
+    size = _warm_up(run, shape, wanted)
     log("model_ready", model=network.name, engine=engine, batch_size=size, seconds=time.monotonic() - started)
     alike = _answers_fingerprint(made, names)
     return Classifier(network.name, engine, size, lanes, network.note, alike, run, names, shape)

@@ -198,8 +198,10 @@ def test_a_fingerprint_tells_whether_two_networks_answer_alike(colour_settings: 
     assert len(set(fingerprints)) == 4
 
 
-def test_the_batch_size_is_measured_when_it_is_auto(colour_settings: MakeSettings) -> None:
-    assert load_classifier(colour_settings(batch_size="auto")).batch_size in (1, 2, 4, 8, 16, 32)
+def test_the_batch_size_is_measured_where_batches_can_pay(colour_settings: MakeSettings) -> None:
+    settings = colour_settings(batch_size="auto", engine="tensorflow")
+    assert load_classifier(settings).batch_size in (1, 2, 4, 8, 16, 32)
+    assert load_classifier(colour_settings(batch_size="auto", engine="openvino")).batch_size == 1
 
 
 def test_a_network_is_exported_once_and_then_starts_without_tensorflow(

@@ -74,14 +74,14 @@ def decode_ms(picture: bytes, fleet: Fleet) -> float:
     return statistics.median(seconds) * 1000
 
 
-def best_images_per_s(rounds: Sequence[Round], clients: int) -> float:
-    """Return the throughput of the best round: the one that other programs have disturbed least."""
-    return max(each.images_per_s for each in rounds if each.clients == clients)
+def usual_images_per_s(rounds: Sequence[Round], clients: int) -> float:
+    """Return the median of the rounds' throughputs: other programs disturb some of them."""
+    return statistics.median(each.images_per_s for each in rounds if each.clients == clients)
 
 
-def best_latency_ms(rounds: Sequence[Round]) -> float:
-    """Return the median latency at one client in the best round."""
-    return min(each.p50_ms for each in rounds if each.clients == 1)
+def usual_latency_ms(rounds: Sequence[Round]) -> float:
+    """Return the median of the rounds' median latencies at one client."""
+    return statistics.median(each.p50_ms for each in rounds if each.clients == 1)
 
 
 def one_request_ms(rounds: Sequence[Round]) -> dict[str, float]:

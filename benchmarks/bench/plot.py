@@ -1,6 +1,7 @@
 """Three graphs from a report: throughput and latency against clients, throughput against workers."""
 
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,13 +30,13 @@ def save_plot(report: dict[str, Any], file: Path) -> None:
 
 
 def _throughput(axes: "Axes", parts: dict[str, Any]) -> None:
-    best = _by_clients(parts["resnet50"]["rounds"], "images_per_s", max)
-    axes.plot(list(best), list(best.values()), "o-", color=BLUE, label="service")
+    usual = _by_clients(parts["resnet50"]["rounds"], "images_per_s")
+    axes.plot(list(usual), list(usual.values()), "o-", color=BLUE, label="service")
     axes.axhline(parts["resnet50"]["bare_images_per_s"], color=GRAY, linestyle="--", label="bare network")
     if original := parts.get("original-resnet50"):
         points = _by_clients(original["rounds"]["original"], "images_per_s", max)
         axes.plot(list(points), list(points.values()), "s:", color=RED, label="original's protocol")
-    _clients(axes, list(best))
+    _clients(axes, list(usual))
     axes.set(title="ResNet50, throughput", ylabel="images a second")
     axes.set_ylim(bottom=0)
     axes.legend()
@@ -44,8 +45,8 @@ def _throughput(axes: "Axes", parts: dict[str, Any]) -> None:
 def _latency(axes: "Axes", parts: dict[str, Any]) -> None:
     rounds = parts["resnet50"]["rounds"]
     for name, colour in (("p50", BLUE), ("p99", RED)):
-        best = _by_clients(rounds, f"{name}_ms", min)
-        axes.plot(list(best), list(best.values()), "o-", color=colour, label=name)
+        usual = _by_clients(rounds, f"{name}_ms")
+        axes.plot(list(usual), list(usual.values()), "o-", color=colour, label=name)
     axes.axhline(parts["resnet50"]["bare_latency_ms"], color=GRAY, linestyle="--", label="bare network")
     _clients(axes, sorted({each["clients"] for each in rounds}))
     axes.set(title="ResNet50, latency", ylabel="milliseconds", yscale="log")
@@ -69,7 +70,7 @@ def _clients(axes: "Axes", numbers: list[int]) -> None:
     axes.set_xlabel("clients")
 
 
-def _by_clients(rounds: list[dict[str, Any]], figure: str, best: Any) -> dict[int, float]:
-    """Return the best round's figure for each number of clients, in their order."""
+def _by_clients(rounds: list[dict[str, Any]], figure: str) -> dict[int, float]:
+    """Return the median of the rounds' figures for each number of clients, in their order."""
     numbers = sorted({each["clients"] for each in rounds})
-    return {number: best(each[figure] for each in rounds if each["clients"] == number) for number in numbers}
+    return {number: median(each[figure] for each in rounds if each["clients"] == number) for number in numbers}
