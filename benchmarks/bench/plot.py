@@ -34,7 +34,7 @@ def _throughput(axes: "Axes", parts: dict[str, Any]) -> None:
     axes.plot(list(usual), list(usual.values()), "o-", color=BLUE, label="service")
     axes.axhline(parts["resnet50"]["bare_images_per_s"], color=GRAY, linestyle="--", label="bare network")
     if original := parts.get("original-resnet50"):
-        points = _by_clients(original["rounds"]["original"], "images_per_s", max)
+        points = _by_clients(original["rounds"]["original"], "images_per_s")
         axes.plot(list(points), list(points.values()), "s:", color=RED, label="original's protocol")
     _clients(axes, list(usual))
     axes.set(title="ResNet50, throughput", ylabel="images a second")
