@@ -60,7 +60,7 @@ class RedisClock:
         self._refresh_at = 0.0
 
     def now(self) -> float:
-        """Return Redis's time in seconds, right to within a round trip.
+        """Return Redis's time in seconds, right to within half a round trip.
 
         Raises:
             redis.RedisError: Redis is away, and has been so from the beginning.
@@ -71,6 +71,7 @@ class RedisClock:
 
     def _refresh(self) -> None:
         """Ask Redis, once a minute; when it is away, the last answer is good enough."""
+        asked = time.monotonic()
         try:
             seconds, microseconds = self._redis.time()
         except redis.RedisError:
@@ -78,5 +79,6 @@ class RedisClock:
                 raise
             self._refresh_at = time.monotonic() + 1
             return
-        self._offset_s = seconds + microseconds / 1e6 - time.monotonic()
-        self._refresh_at = time.monotonic() + self.REFRESH_S
+        answered = time.monotonic()
+        self._offset_s = seconds + microseconds / 1e6 - (asked + answered) / 2
+        self._refresh_at = answered + self.REFRESH_S
