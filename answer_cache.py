@@ -14,7 +14,7 @@ import PIL
 import redis
 
 from errors import QueueUnavailable
-from helpers import image_formats
+from helpers import DECODING_VERSION, image_formats
 from job_protocol import Answer, Keys, WorkerInfo
 from logger import log
 from redis_connection import connect
@@ -45,7 +45,7 @@ class AnswerCache:
         self._rests_until = 0.0
         # All that decides whether these bytes are taken as a picture, and which pixels they become.
         size = (settings.image_width, settings.image_height, settings.image_chans, settings.max_image_pixels)
-        self._decoding = repr((size, image_formats(), PIL.__version__)).encode()
+        self._decoding = repr((DECODING_VERSION, size, image_formats(), PIL.__version__)).encode()
 
     def name(self, upload: bytes) -> str:
         """Return the name under which this upload's answers are filed: 64 hexadecimal digits; empty when off."""

@@ -11,6 +11,8 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from errors import BadImage, ImageTooLarge, ServiceError, UnsupportedFormat
 
+# Raised whenever an upload becomes other pixels than before, so that answers to the old ones are not given any more.
+DECODING_VERSION = 1
 _FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"]
 _MODES = {1: "L", 3: "RGB"}
 # What people send besides pictures that Pillow knows, by how such a file begins.

@@ -11,6 +11,8 @@ from trace_context import parse_traceparent, trace_fields
 
 # The year 2286: milliseconds with ten digits before the last three, which Redis takes as a time to expire at.
 LATEST_DEADLINE = 1e10
+# As settings.py allows, and few enough for JSON.
+MOST_ATTEMPTS = 1000
 
 
 class Keys:
@@ -92,7 +94,7 @@ class Job:
             raise ValueError(f"a field is missing or of the wrong type: {error}") from error
         if not 0 < job.deadline < LATEST_DEADLINE:
             raise ValueError(f"the deadline {job.deadline} is no time in seconds")
-        if job.attempt < 1:
+        if not 1 <= job.attempt <= MOST_ATTEMPTS:
             raise ValueError(f"the attempt {job.attempt} is none, they are counted from 1")
         return job
 

@@ -27,18 +27,22 @@ class Room:
     def __init__(self, lanes: int) -> None:
         self._lanes = lanes
         self._places = threading.Semaphore(lanes)
-        self._emptying = threading.Lock()
+        self._door = threading.Lock()
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Enter as soon as nobody is alone in there."""
-        with self._places:
+        """Enter as soon as nobody is alone in there, or wants to be."""
+        with self._door:
+            self._places.acquire()
+        try:
             yield
+        finally:
+            self._places.release()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Enter as soon as all others have left, and keep them out."""
-        with self._emptying:
+        with self._door:
             for _ in range(self._lanes):
                 self._places.acquire()
         try:
@@ -101,6 +105,7 @@ class Lane:
                     self._serve(batch, stop)
 
     def _serve(self, batch: Sequence[Job], stop: threading.Event) -> None:
+        self._progress()
         jobs = self._source.claim(batch)
         if jobs:
             self._publish(self._answers(jobs), stop)

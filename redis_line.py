@@ -8,14 +8,13 @@ import time
 from typing import Any
 
 import redis
+from hiredis import PushNotification
 
 from logger import log
 from redis_connection import connect
 from settings import Settings
 
 Command = tuple[str | bytes | float, ...]
-# Confirmed by a message instead of a reply.
-_WITHOUT_REPLY = {"SUBSCRIBE", "UNSUBSCRIBE"}
 
 
 class Line:
@@ -42,20 +41,24 @@ class Line:
         except redis.RedisError:
             self.close()
             raise
-        self._unread += _replies(commands)
+        self._unread += len(commands)
 
     def call(self, *commands: Command) -> Any:
-        """Send commands and return the reply to the last one that has a reply.
+        """Send commands and return the reply to the last one.
 
         Raises:
-            redis.RedisError: Redis is away, or has refused one of them.
+            redis.RedisError: Redis is away, or has refused one of them, or a part of their transaction.
         """
         earlier = self._unread
         self.send(*commands)
         for error in self._read(earlier)[1]:
             log("redis_refused", level="warning", error=error)
-        reply, errors = self._read(_replies(commands))
+        reply, errors = self._read(len(commands))
         self.used = True
+        if isinstance(reply, list):
+            errors += [part for part in reply if isinstance(part, redis.ResponseError)]
+        if any(isinstance(error, redis.ReadOnlyError) for error in errors):
+            self.close()  # the master may be another one by now
         if errors:
             raise errors[0]
         return reply
@@ -86,7 +89,7 @@ class Line:
         reply, errors = None, []
         for _ in range(replies):
             try:
-                reply = self._connection.read_response()  # messages before it are passed over
+                reply = self._next_reply()
             except redis.ResponseError as error:
                 errors.append(error)
             except redis.RedisError:
@@ -95,6 +98,9 @@ class Line:
             self._unread -= 1
         return reply, errors
 
-
-def _replies(commands: tuple[Command, ...]) -> int:
-    return sum(command[0] not in _WITHOUT_REPLY for command in commands)
+    def _next_reply(self) -> Any:
+        """Read a reply, be it the confirmation of a subscription, and pass over messages."""
+        while True:
+            reply = self._connection.read_response(push_request=True)
+            if not (isinstance(reply, PushNotification) and reply[0] == b"message"):
+                return reply

@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     worker_grace_s: Annotated[float, Field(ge=2, le=60)] = 10
     # With a heartbeat's life and two looks this must be less than the time of a request, or it would save none.
     stall_timeout_s: Seconds = 10
-    max_attempts: Count = 3
+    max_attempts: Annotated[int, Field(ge=1, le=1000)] = 3
     queue_capacity: Count = 512
 
     max_upload_bytes: Count = 10 * 1024 * 1024

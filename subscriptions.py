@@ -38,7 +38,11 @@ class Subscriptions:
         try:
             return self._idle.pop()
         except IndexError:
-            return Line(self._settings)
+            return self.new()
+
+    def new(self) -> Line:
+        """Return a connection that nobody has used yet."""
+        return Line(self._settings)
 
     def give_back(self, line: Line) -> None:
         """Keep a connection for the next request."""
@@ -75,7 +79,7 @@ class Subscription:
             if not line.used:
                 raise
             self._lines.forget_idle()
-            return self._subscribe(self._lines.borrow(), *commands)
+            return self._subscribe(self._lines.new(), *commands)
 
     def message(self, timeout_s: float) -> bytes | None:
         """Wait for a message, or, while the connection is broken, as long without it.
@@ -86,7 +90,7 @@ class Subscription:
         end = time.monotonic() + timeout_s
         try:
             if self._line is None:
-                self._subscribe(self._lines.borrow())
+                self._subscribe(self._lines.new())
             return self._line.message(self._channel, end) if self._line else None
         except redis.RedisError as error:
             log("subscription_lost", level="warning", channel=self._channel.decode(), error=error)

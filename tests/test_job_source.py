@@ -72,7 +72,7 @@ def test_a_job_is_claimed_until_its_deadline(settings: Settings, source: JobSour
     client.rpush(keys.queue, job(settings, "1", timeout_s=30).to_json())
     source.claim(source.take(1))
     assert client.get(keys.claim("1")) == "w1"
-    assert 25_000 < client.pttl(keys.claim("1")) <= 30_000
+    assert 25_000 < client.pttl(keys.claim("1")) < 35_000
 
 
 def test_a_job_that_was_tried_before_comes_alone(
@@ -108,6 +108,7 @@ def test_an_expired_job_is_dropped(settings: Settings, source: JobSource, keys: 
         {"deadline": "soon"},
         {"attempt": None},
         {"attempt": []},
+        {"attempt": 1e30},
         {"attempt": 0},
     ],
 )
