@@ -28,6 +28,8 @@ from metrics import WorkerMetrics
 from networks import ModelError
 from settings import Settings, load_settings
 
+SIGNAL_LATENCY_S = 0.5
+
 
 def main() -> int:
     """Run one worker and return its exit code."""
@@ -82,7 +84,9 @@ def serve(settings: Settings, name: str, classifier: Classifier, stop: threading
             for number in range(count)
         ]
         loops = [pool.submit(lane.run, stop) for lane in lanes]
-        wait(loops, return_when=FIRST_EXCEPTION)
+        # Looking up now and then, since Python does not wake the main thread for a signal that another one has got.
+        while not stop.is_set() and not wait(loops, SIGNAL_LATENCY_S, FIRST_EXCEPTION).done:
+            pass
         stop.set()
     for loop in loops:
         loop.result()
