@@ -41,10 +41,11 @@ function showPreview(possible) {
   element["no-preview"].hidden = possible;
 }
 
-function showAnswer({ predictions, model, note, stages }) {
+function showAnswer({ predictions, model, cached, note, stages }) {
   element.title.textContent = plain(predictions[0].label);
   element.classes.replaceChildren(...predictions.map(classRow));
   element.model.textContent = model;
+  element.cached.hidden = !cached;
   element.note.textContent = note;
   showTime(stages);
 }
@@ -62,7 +63,7 @@ function showTime(stages) {
   const parts = stages.filter(([name]) => name !== "total");
   const sum = parts.reduce((total, [, ms]) => total + ms, 0);
   const total = stages.find(([name]) => name === "total")?.[1] ?? sum;
-  const rows = [...parts, ["other", Math.max(0, total - sum)]];
+  const rows = parts.length ? [...parts, ["other", Math.max(0, total - sum)]] : [];
   element.shares.replaceChildren(...rows.map(([name, ms]) => shareOfTime(name, ms)));
   element.stages.replaceChildren(...[...rows, ["total", total]].map(([name, ms]) => stageRow(name, ms)));
 }

@@ -35,7 +35,7 @@ export class Problem extends Error {
  * Classify a picture.
  * @param {File} file
  * @param {AbortSignal} signal to give up with
- * @returns {Promise<object>} `predictions`, `model`, `note` and `stages`, a list of [name, milliseconds]
+ * @returns {Promise<object>} `predictions`, `model`, `cached`, `note` and `stages`, a list of [name, milliseconds]
  * @throws {Problem}
  */
 export async function classify(file, signal) {
@@ -43,8 +43,8 @@ export async function classify(file, signal) {
   const response = await send(file, signal);
   const answer = (await response.json().catch(() => null)) ?? {};
   if (!answer.success) throw problemOf(response, answer);
-  const { predictions, model } = answer;
-  return { predictions, model, note: await noteOn(model), stages: stagesOf(response) };
+  const { predictions, model, cached = false } = answer;
+  return { predictions, model, cached, note: await noteOn(model), stages: stagesOf(response) };
 }
 
 async function check(file) {

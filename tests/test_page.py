@@ -10,6 +10,7 @@ from playwright.sync_api import Page, Route, expect
 from tests.browser import OpenPage
 from tests.conftest import picture
 from tests.page_actions import Gate, button, choose, drop, file, history, texts, title
+from tests.services import Services
 
 
 def test_a_chosen_picture_is_shown_at_once_and_then_its_classes(page: Page) -> None:
@@ -100,7 +101,22 @@ def test_the_model_that_answered_is_named_with_its_workers_note_as_text(page: Pa
 
     page.route("**/readyz", add_note)
     choose(page)
-    expect(page.locator(".model")).to_have_text("Answered by colours. This is <b>not</b> ResNet50.")
+    expect(page.locator(".model")).to_have_text(
+        "Answered by colours. This is <b>not</b> ResNet50.", use_inner_text=True
+    )
+
+
+def test_an_answer_from_memory_is_told_as_such_with_the_whole_time_alone(
+    open_page: OpenPage, page_services: Services
+) -> None:
+    _, url = page_services.start_web_server(CACHE_TTL_S=60)
+    page = open_page(url)
+    model = page.locator(".model")
+    choose(page, file("red.png"))
+    expect(model).to_have_text("Answered by colours.", use_inner_text=True)
+    choose(page, file("red.png"))
+    expect(model).to_have_text("Answered by colours, from memory.", use_inner_text=True)
+    expect(page.locator("#stages dt")).to_have_text(["Total"])
 
 
 def test_a_files_name_is_shown_as_text(page: Page) -> None:
