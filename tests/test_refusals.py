@@ -25,6 +25,15 @@ def test_a_full_queue_refuses(make_settings: MakeSettings, client: Client) -> No
 
 
 @pytest.mark.usefixtures("alive")
+def test_the_last_place_in_the_queue_can_be_taken(make_settings: MakeSettings, client: Client, keys: Keys) -> None:
+    settings = make_settings(queue_capacity=2, request_timeout_s=0.1)
+    client.rpush(keys.queue, "x")
+    with pytest.raises(DeadlineExceeded):
+        JobQueue(settings).classify(PIXELS, "a" * 32, soon(settings))
+    assert client.llen(keys.queue) == 2
+
+
+@pytest.mark.usefixtures("alive")
 def test_while_some_are_refused_all_are_refused_at_no_cost(
     make_settings: MakeSettings, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

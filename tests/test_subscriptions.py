@@ -87,3 +87,13 @@ def test_a_request_whose_connection_was_cut_listens_on_another(settings: Setting
             lambda: subscription.message(timeout_s=0.05) is None and client.publish("channel of another", "mine")
         )
         assert subscription.message(timeout_s=10) == b"mine"
+
+
+def test_when_one_idle_connection_turns_out_to_be_closed_no_other_is_tried(settings: Settings, client: Client) -> None:
+    subscriptions = Subscriptions(settings)
+    with subscriptions.to("one") as one, subscriptions.to("other") as other:
+        one.call(("PING",))
+        other.call(("PING",))
+    client.client_kill_filter(_type="normal", skipme=True)
+    with subscriptions.to("third") as third:
+        assert third.call(("ECHO", "mine")) == b"mine"
