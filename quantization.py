@@ -158,8 +158,8 @@ def _quantize(file: Path, pictures: Pixels) -> Any:
             log("quantization_progress", picture=index + 1, pictures=len(pictures))
         return pictures[index : index + 1]
 
-    nncf.set_log_level(logging.ERROR)
-    # Its progress bars are for a terminal; the log has its own.
+    # What it prints and its progress bars are for a terminal; the log has its own.
+    logging.getLogger("nncf").setLevel(logging.ERROR)
     with contextlib.redirect_stdout(io.StringIO()):
         return nncf.quantize(
             openvino.Core().read_model(file),
