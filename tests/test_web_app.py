@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 import decoding
+import uploads
 from errors import DeadlineExceeded, JobFailed, QueueUnavailable, ServiceError
 from job_protocol import Answer, Prediction, WorkerInfo
 from settings import Settings
@@ -131,6 +132,13 @@ def test_a_bad_upload_gets_an_honest_error_and_never_reaches_the_queue(
 ) -> None:
     assert_problem(http.post("/predict", **request_arguments), status, detail)
     assert queue.pixels == []
+
+
+def test_of_an_upload_that_is_refused_only_so_much_is_read(http: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "DRAINED_BYTES", 100_000)
+    body = io.BytesIO(bytes(1_000_000))
+    http.post("/nothing", input_stream=body, content_length=1_000_000)
+    assert 100_000 <= body.tell() <= 100_000 + uploads.DRAINED_AT_ONCE_BYTES
 
 
 @pytest.mark.parametrize(
