@@ -19,13 +19,18 @@ OpenPage = Callable[..., Page]
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser_path() -> str:
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if not path:
         pytest.skip("there is no browser; apt-get install chromium")
+    return path
+
+
+@pytest.fixture(scope="session")
+def browser(browser_path: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         expect.set_options(timeout=PATIENCE_MS)
-        with playwright.chromium.launch(executable_path=path) as browser:
+        with playwright.chromium.launch(executable_path=browser_path) as browser:
             yield browser
 
 

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -150,15 +149,12 @@ def test_the_rest_of_the_renderers_package_is_out_of_reach(name: str, http: Flas
     assert http.get(f"/docs/{name}").status_code == 404
 
 
-def test_a_browser_shows_every_path_on_the_page(services: Services, tmp_path: Path) -> None:
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
-    if not browser:
-        pytest.skip("this test needs a browser: apt-get install chromium")
+def test_a_browser_shows_every_path_on_the_page(browser_path: str, services: Services, tmp_path: Path) -> None:
     _, url = services.start_web_server(WEB_PROCESSES=1)
     options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}"]
     # What the page complains of on its console goes to the standard error.
     options += ["--enable-logging=stderr", "--v=0", "--virtual-time-budget=10000", "--dump-dom"]
-    done = subprocess.run([browser, *options, f"{url}/docs"], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([browser_path, *options, f"{url}/docs"], capture_output=True, text=True, timeout=120)
     shown = re.findall(r'data-path="([^"]+)"', done.stdout)
     assert set(shown) == set(DESCRIPTION["paths"])
     assert "CONSOLE" not in done.stderr

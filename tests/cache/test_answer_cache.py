@@ -8,30 +8,10 @@ from flask.testing import FlaskClient
 import answer_cache
 from errors import JobFailed, QueueUnavailable
 from settings import Settings
-from tests.cached_fleet import Fleet, cached_keys, is_cached, post, serving
+from tests.cache.cached_fleet import Fleet, cached_keys, is_cached, post, serving
 from tests.clients import post as post_to
 from tests.conftest import Client, MakeSettings, picture
 from tests.services import Services, wait_until
-
-
-@pytest.fixture(autouse=True)
-def _workers_are_asked_for_every_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answer_cache, "REMEMBERED_S", 0)
-
-
-@pytest.fixture
-def fleet() -> Fleet:
-    return Fleet()
-
-
-@pytest.fixture
-def settings(make_settings: MakeSettings) -> Settings:
-    return make_settings(cache_ttl_s=60)
-
-
-@pytest.fixture
-def http(settings: Settings, fleet: Fleet) -> FlaskClient:
-    return serving(settings, fleet)
 
 
 def test_the_same_picture_is_answered_again_without_a_job(http: FlaskClient, fleet: Fleet) -> None:

@@ -9,28 +9,8 @@ from embedded_redis import embedded_redis, free_port
 from errors import QueueUnavailable
 from job_protocol import WorkerInfo
 from settings import Settings
-from tests.cached_fleet import Fleet, cached_keys, is_cached, post, serving
+from tests.cache.cached_fleet import Fleet, cached_keys, is_cached, post, serving
 from tests.conftest import Client, MakeSettings, picture
-
-
-@pytest.fixture(autouse=True)
-def _workers_are_asked_for_every_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answer_cache, "REMEMBERED_S", 0)
-
-
-@pytest.fixture
-def fleet() -> Fleet:
-    return Fleet()
-
-
-@pytest.fixture
-def settings(make_settings: MakeSettings) -> Settings:
-    return make_settings(cache_ttl_s=60)
-
-
-@pytest.fixture
-def http(settings: Settings, fleet: Fleet) -> FlaskClient:
-    return serving(settings, fleet)
 
 
 def test_workers_that_do_not_tell_their_network_are_not_cached(
