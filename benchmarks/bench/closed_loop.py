@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-import numpy as np
+from load_test.latency import percentiles
 
 TIMEOUT_S = 60
 RECEIVED_AT_ONCE_BYTES = 65536
@@ -177,15 +177,15 @@ def _summary(seen: _Seen, clients: int, seconds: float, window: tuple[float, flo
     answers = seen.between(*window)
     if not answers:
         raise NoAnswer(f"no request of {clients} clients was answered: {dict(seen.failures)}")
-    p50_s, p99_s = np.percentile([latency_s for _, latency_s, _ in answers], (50, 99))
+    latency_ms = percentiles([latency_s * 1000 for _, latency_s, _ in answers])
     return Round(
         clients=clients,
         answered=len(seen.answers),
         failures=dict(seen.failures),
         seconds=seconds,
         images_per_s=len(answers) / (window[1] - window[0]),
-        p50_ms=float(p50_s) * 1000,
-        p99_ms=float(p99_s) * 1000,
+        p50_ms=latency_ms["p50"],
+        p99_ms=latency_ms["p99"],
         server_timing_ms=_server_timing([head for _, _, head in answers]),
         generator_share=cpu_s / seconds / len(os.sched_getaffinity(0)),
         cpu_ms={"load generator": cpu_s / len(seen.answers) * 1000},
