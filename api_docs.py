@@ -4,10 +4,11 @@ from importlib.resources import files
 
 from flask import Blueprint, Response, render_template, send_from_directory
 
+from security_headers import content_policy
 from settings import PROJECT_DIR
 
 # As strict as for the other pages, but for Swagger UI's icons, which are data: URLs.
-PAGE_POLICY = "default-src 'self'; img-src 'self' data: blob:; frame-ancestors 'none'; base-uri 'none'"
+PAGE_POLICY = content_policy(images="data: blob:")
 
 
 def api_docs() -> Blueprint:

@@ -3,18 +3,17 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from job_protocol import Prediction
 from logger import log
-from networks import ModelError, Network, find_network, fingerprint
-from openvino_engine import OpenvinoEngine
+from networks import ModelError, Network, cache_name, find_network
+from openvino_engine import Engine, OpenvinoEngine, Probabilities, fastest_s
 from openvino_export import exported
 from quantization import quantized
 from settings import Settings
@@ -22,17 +21,12 @@ from tensorflow_graph import import_tensorflow, trace
 
 TOP_CLASSES = 5
 LARGEST_BATCH = 32
-WARM_UP_RUNS = 3
 # The smallest batch within this share of the best throughput is taken: a larger one only adds latency.
 GOOD_ENOUGH = 0.95
 # On a CPU a batch is no faster than its pictures one by one, in a lane each, and its answers come later.
 OPENVINO_BATCH = 1
 # While TensorFlow computes one batch, the next one is decoded.
 TENSORFLOW_LANES = 2
-
-Pixels = npt.NDArray[np.uint8]
-Probabilities = npt.NDArray[np.float32]
-Engine = Callable[[Pixels], Probabilities]
 
 
 @dataclass(frozen=True)
@@ -89,7 +83,7 @@ def load_classifier(settings: Settings) -> Classifier:
     run: Engine
     if engine == "tensorflow":
         run, lanes = _tensorflow_engine(network, settings), TENSORFLOW_LANES
-        made = f"{network.name}-{fingerprint(network, settings)}"
+        made = cache_name(network, settings)
     else:
         if settings.precision == "int8":
             network, file = quantized(network, settings)
@@ -166,12 +160,6 @@ def _best_batch_size(run: Engine, shape: tuple[int, int, int]) -> int:
 
 
 def _throughput(run: Engine, shape: tuple[int, int, int], size: int) -> float:
-    """Return the pictures a second in batches of one size, from the fastest of a few runs after a first one."""
+    """Return the pictures a second in batches of one size."""
     pixels = np.random.default_rng(0).integers(0, 256, (size, *shape), np.uint8)
-    run(pixels)
-    seconds = []
-    for _ in range(WARM_UP_RUNS):
-        started = time.perf_counter()
-        run(pixels)
-        seconds.append(time.perf_counter() - started)
-    return size / min(seconds)
+    return size / fastest_s(run, pixels)

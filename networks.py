@@ -130,6 +130,11 @@ def fingerprint(network: Network, settings: Settings) -> str:
     return digest.hexdigest()[:16]
 
 
+def cache_name(network: Network, settings: Settings) -> str:
+    """Return the name under which what is made of the network is kept."""
+    return f"{network.name}-{fingerprint(network, settings)}"
+
+
 def build_graph(network: Network, settings: Settings) -> Any:
     """Load the network and put the preprocessing in front of it.
 

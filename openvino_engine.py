@@ -7,6 +7,8 @@ seventh less work together. One compiled network can only do one or the other; s
 import mmap
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -21,10 +23,11 @@ from openvino_export import import_openvino
 OPTIONS = {"INFERENCE_PRECISION_HINT": "f32", "ENABLE_CPU_PINNING": False}
 # A network that is through sooner than this gains nothing from more cores.
 SMALL_S = 0.005
-TRIALS = 3
+TIMED_RUNS = 3
 
 Pixels = npt.NDArray[np.uint8]
 Probabilities = npt.NDArray[np.float32]
+Engine = Callable[[Pixels], Probabilities]
 
 
 class OpenvinoEngine:
@@ -48,7 +51,7 @@ class OpenvinoEngine:
         for _ in range(self.lanes):
             self._requests.put(shared.create_infer_request())
         self._alone = None
-        if self.lanes > 1 and _seconds(shared.create_infer_request(), one) > SMALL_S:
+        if self.lanes > 1 and fastest_s(partial(_infer, shared.create_infer_request()), one) > SMALL_S:
             alone = core.compile_model(model, "CPU", OPTIONS | {"PERFORMANCE_HINT": "LATENCY"})
             self._alone = alone.create_infer_request()
             _infer(self._alone, one)
@@ -84,12 +87,12 @@ def _infer(request: Any, pixels: Pixels) -> Probabilities:
     return probabilities
 
 
-def _seconds(request: Any, pixels: Pixels) -> float:
-    """Return how long a batch takes, the fastest of some trials after a first one."""
-    _infer(request, pixels)
+def fastest_s(run: Engine, pixels: Pixels) -> float:
+    """Return how long a batch takes, in seconds: the fastest of a few runs after a first one."""
+    run(pixels)
     seconds = []
-    for _ in range(TRIALS):
+    for _ in range(TIMED_RUNS):
         started = time.perf_counter()
-        _infer(request, pixels)
+        run(pixels)
         seconds.append(time.perf_counter() - started)
     return min(seconds)

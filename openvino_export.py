@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from logger import log
-from networks import Network, fingerprint
+from networks import Network, cache_name
 from settings import Settings
 from tensorflow_graph import trace
 
@@ -29,7 +29,7 @@ def exported(network: Network, settings: Settings) -> Path:
     Raises:
         ModelError: the network cannot be loaded, or does not fit the settings.
     """
-    folder = settings.model_cache_dir.expanduser() / f"{network.name}-{fingerprint(network, settings)}"
+    folder = settings.model_cache_dir.expanduser() / cache_name(network, settings)
     if not folder.exists():
         log("model_exporting", path=folder)
         model = import_openvino().convert_model(trace(network, settings))

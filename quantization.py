@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import orjson
 
 from errors import ServiceError
 from helpers import image_to_pixels
 from logger import log
 from networks import ModelError, Network, fingerprint
-from openvino_engine import OpenvinoEngine
+from openvino_engine import OpenvinoEngine, Pixels
 from openvino_export import MODEL_FILE, exported, import_openvino, new_folder, save
 from settings import Settings
 
@@ -31,8 +30,6 @@ QUANTIZATION_VERSION = 1
 # More of them take longer, but NNCF's ranges hardly change.
 MAX_PICTURES = 300
 AGREEMENT_FILE = "agreement.json"
-
-Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)

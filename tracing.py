@@ -18,9 +18,9 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from job_protocol import Job
+from web_metrics import PROBES, route
 
 TRACER = "picture-classifier"
-UNTRACED = {"/livez", "/readyz", "/metrics"}
 
 
 def otlp_provider(role: str, name: str) -> TracerProvider:
@@ -42,17 +42,16 @@ def trace_requests(app: Flask, provider: TracerProvider) -> None:
 
     @app.before_request
     def begin() -> None:
-        if request.path in UNTRACED:
+        if request.path in PROBES:
             return
-        route = request.url_rule.rule if request.url_rule else "unmatched"
         attributes = {
             "http.request.method": request.method,
-            "http.route": route,
+            "http.route": route(),
             "url.path": request.path,
             "request.id": g.id,
         }
         parent = _parent(g.traceparent)
-        g.span = tracer.start_span(f"{request.method} {route}", parent, SpanKind.SERVER, attributes)
+        g.span = tracer.start_span(f"{request.method} {route()}", parent, SpanKind.SERVER, attributes)
         g.traceparent = _traceparent(g.span)
 
     @app.after_request

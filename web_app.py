@@ -21,21 +21,15 @@ from logger import Level, log
 from metrics import WebMetrics
 from page import page_blueprint
 from problems import answer_errors
+from security_headers import SECURITY_HEADERS
 from settings import Settings
 from trace_context import parse_traceparent, trace_fields
 from uploads import UploadRequest, drain_upload, uploaded_picture
-from web_metrics import serve_metrics
+from web_metrics import PROBES, serve_metrics
 
 # What multipart adds around a picture.
 FORM_OVERHEAD_BYTES = 64 * 1024
 LOGGED_PATH_CHARS = 100
-# Asked every few seconds by whoever watches the service.
-PROBES = {"/livez", "/readyz", "/metrics"}
-SECURITY_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
 
 
 def create_app(settings: Settings, jobs: JobQueue, metrics: WebMetrics | None = None) -> Flask:
@@ -84,14 +78,14 @@ def _serve_predictions(
         received = time.perf_counter()
         client_gone = _connection_watch()
         pixels = decoder.pixels(upload, client_gone)
-        decode_ms = _ms_since(received)
         queued = time.perf_counter()
         g.decoding = (received, queued)
         answer = jobs.classify(pixels, g.id, deadline, client_gone, g.traceparent)
-        metrics.classified(queued - received, time.perf_counter() - queued, answer)
+        decode_s, wait_s = queued - received, time.perf_counter() - queued
+        metrics.classified(decode_s, wait_s, answer)
         cache.keep(picture, answer)
         response = jsonify(success=True, id=g.id, model=answer.model, predictions=answer.predictions)
-        response.headers["Server-Timing"] = _server_timing(decode_ms, _ms_since(queued), answer)
+        response.headers["Server-Timing"] = _server_timing(decode_s, wait_s, answer)
         return response
 
 
@@ -156,16 +150,15 @@ def _connection_watch() -> Callable[[], bool]:
     return gone
 
 
-def _server_timing(decode_ms: float, wait_ms: float, answer: Answer) -> str:
+def _server_timing(decode_s: float, wait_s: float, answer: Answer) -> str:
     """Tell where the time went: https://www.w3.org/TR/server-timing/, in milliseconds.
 
     `queue` is all of the wait that was not inference: in Redis, on the way, and for the batch to begin.
     """
-    inference_ms = answer.inference_s * 1000
     parts = {
-        "decode": decode_ms,
-        "queue": wait_ms - inference_ms,
-        "inference": inference_ms,
+        "decode": decode_s * 1000,
+        "queue": (wait_s - answer.inference_s) * 1000,
+        "inference": answer.inference_s * 1000,
         "total": _ms_since(g.started),
     }
     return ", ".join(f"{name};dur={ms:.1f}" for name, ms in parts.items())

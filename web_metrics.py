@@ -7,6 +7,8 @@ from flask import Flask, Response, g, request
 from metrics import CONTENT_TYPE, WebMetrics
 
 PATH = "/metrics"
+# Asked every few seconds by whoever watches the service.
+PROBES = {"/livez", "/readyz", PATH}
 
 
 def serve_metrics(app: Flask, metrics: WebMetrics) -> None:
@@ -21,8 +23,7 @@ def serve_metrics(app: Flask, metrics: WebMetrics) -> None:
     @app.after_request
     def count(response: Response) -> Response:
         if "counted_from" in g:
-            endpoint = request.url_rule.rule if request.url_rule else "unmatched"
-            metrics.answered(request.method, endpoint, response.status_code, time.perf_counter() - g.counted_from)
+            metrics.answered(request.method, route(), response.status_code, time.perf_counter() - g.counted_from)
         return response
 
     @app.teardown_request
@@ -33,3 +34,8 @@ def serve_metrics(app: Flask, metrics: WebMetrics) -> None:
     @app.get(PATH)
     def scrape() -> Response:
         return Response(metrics.text(), content_type=CONTENT_TYPE)
+
+
+def route() -> str:
+    """Return the pattern of the request's path, of which there are few; `unmatched` for what we do not serve."""
+    return request.url_rule.rule if request.url_rule else "unmatched"
