@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
 
 from errors import ClientGone, DeadlineExceeded
 from helpers import image_to_pixels
 from settings import Settings
+from turns import Turns
 
 
 class Decoder:
@@ -16,10 +16,7 @@ class Decoder:
         self._shape = (settings.image_width, settings.image_height, settings.image_chans)
         self._max_pixels = settings.max_image_pixels
         self._timeout_s = settings.request_timeout_s
-        # It holds a token for each core. Unlike the semaphores of `threading`, this kind of queue is no Python code.
-        self._turns: SimpleQueue[None] = SimpleQueue()
-        for _ in os.sched_getaffinity(0):
-            self._turns.put(None)
+        self._turns = Turns(len(os.sched_getaffinity(0)))
 
     def pixels(self, upload: bytes, client_gone: Callable[[], bool]) -> bytes:
         """Wait for a turn, and return the picture's pixels as `helpers.image_to_pixels` does.
@@ -33,14 +30,11 @@ class Decoder:
             ClientGone: nobody wants the answer.
             BadImage, ImageTooLarge, UnsupportedFormat: see there.
         """
-        try:
-            self._turns.get(timeout=self._timeout_s)
-        except Empty:
-            detail = f"Within {self._timeout_s:g} seconds there was no time to decode the picture."
-            raise DeadlineExceeded(detail) from None
+        if not self._turns.take(self._timeout_s):
+            raise DeadlineExceeded(f"Within {self._timeout_s:g} seconds there was no time to decode the picture.")
         try:
             if client_gone():
                 raise ClientGone("The client has closed the connection.")
             return image_to_pixels(upload, *self._shape, self._max_pixels)
         finally:
-            self._turns.put(None)
+            self._turns.give_back()
