@@ -19,6 +19,7 @@ from errors import ClientGone, DeadlineExceeded, JobFailed, QueueUnavailable
 from job_protocol import Answer, Job, Keys, WorkerInfo
 from logger import log
 from metrics import WebMetrics
+from queue_head import QueueHead
 from redis_connection import RedisClock, connect
 from settings import Settings
 from subscriptions import Subscription, Subscriptions
@@ -36,21 +37,14 @@ if refusal and ARGV[3] == '1' then redis.call('LTRIM', KEYS[1], 0, -2) end
 return refusal or 'open'
 """
 
-# Where a job without a notification is. It must be lost when nobody has claimed it and the head of the queue is
-# clearly younger: jobs leave in the order in which they came, and those that are pushed again stand at the front.
+# Where a job without a notification is, as far as its own keys tell.
 _LOOK_SCRIPT = """
 local answer = redis.call('GET', KEYS[1])
 if answer then return {'answered', answer} end
 local worker = redis.call('GET', KEYS[2])
-if worker then
-  if redis.call('EXISTS', ARGV[1] .. worker) == 1 then return {'waiting'} end
-  return {'orphaned', worker}
-end
-local head = redis.call('LINDEX', KEYS[3], 0)
-if not head then return {'lost'} end
-local deadline = tonumber(string.match(string.sub(head, 1, 200), '"deadline":([%d.]+)'))
-if deadline and deadline > tonumber(ARGV[2]) + 1 then return {'lost'} end
-return {'waiting'}
+if not worker then return {'unclaimed'} end
+if redis.call('EXISTS', ARGV[1] .. worker) == 1 then return {'waiting'} end
+return {'orphaned', worker}
 """
 
 # A job that seems lost may be on its way between two keys; on the second look running it is not.
@@ -71,6 +65,7 @@ class JobQueue:
         self._redis = connect(settings)
         self._clock = RedisClock(self._redis)
         self._look_script = self._redis.register_script(_LOOK_SCRIPT)
+        self._head = QueueHead(settings, self._redis)
         self._subscriptions = Subscriptions(settings)
         self._refused_at = -math.inf
         self._refusal: tuple[str, int] | None = None
@@ -173,9 +168,12 @@ class JobQueue:
 
     def _look(self, job: Job) -> tuple[str, bytes]:
         """Return where the job is (answered, waiting, orphaned, lost or unknown) with its answer or its worker."""
-        keys = [self._keys.result(job.id), self._keys.claim(job.id), self._keys.queue]
+        keys = [self._keys.result(job.id), self._keys.claim(job.id)]
         try:
-            state, *detail = self._look_script(keys=keys, args=[self._keys.worker(""), job.deadline])
+            state, *detail = self._look_script(keys=keys, args=[self._keys.worker("")])
+            if state == b"unclaimed":
+                # Jobs leave in the order in which they came, and those that are pushed again stand at the front.
+                state = b"lost" if self._head.is_younger_than(job.deadline) else b"waiting"
         except redis.RedisError as error:
             log("redis_unavailable", level="warning", id=job.id, error=error)
             return "unknown", b""
