@@ -3,19 +3,14 @@
 import contextlib
 import ctypes
 import gc
-import os
-
-from PIL import Image
 
 # Blocks of this size go back to the system as soon as they are free, and so does what lies free at the end of a heap
 # when it is more than that. Left to itself, glibc raises the first limit to 32 MB as it goes and keeps what is smaller,
 # for each thread anew: gigabytes, when many threads have decoded large pictures.
+# What it takes to decode a usual picture is smaller than that, and so lies ready for the next one.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-LARGE_BLOCK_BYTES = 1024 * 1024
+LARGE_BLOCK_BYTES = 4 * 1024 * 1024
 KEPT_FREE_BYTES = 8 * 1024 * 1024
-# Decoding needs a picture, its resized rows and the result; of a picture's blocks so many are kept for the next one.
-PICTURES_AT_WORK = 3
-PICTURE_BLOCK_BYTES = 4 * 1024 * 1024
 # Python's own figure is 700. What a request makes holds hardly any cycles, but looking for them cost 3 % of its time.
 ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
 
@@ -26,9 +21,6 @@ def keep_memory_for_pictures() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
         libc.mallopt(M_TRIM_THRESHOLD, KEPT_FREE_BYTES)
-    # https://pillow.readthedocs.io/en/stable/reference/block_allocator.html
-    Image.core.set_block_size(PICTURE_BLOCK_BYTES)  # type: ignore[attr-defined]
-    Image.core.set_blocks_max(PICTURES_AT_WORK * len(os.sched_getaffinity(0)))  # type: ignore[attr-defined]
 
 
 def spare_the_collector() -> None:
