@@ -22,9 +22,12 @@ _OTHER_FORMATS = {
     "PDF": re.compile(rb"%PDF-"),
     "SVG": re.compile(rb"\s*<(?:svg|[?!].*<svg)", re.DOTALL),
 }
-# A JPEG picture may have any number of these, each at the price of going through all of it once more.
-_MAX_JPEG_SCANS = 100
+# A JPEG picture may have any number of scans, each at the price of going through all of it once more, and of segments
+# of Exif, each at the price of copying those before it. Files too short for a harmful number are not searched.
+_MAX_SCANS = 100
+_SCAN_BYTES = 10  # of a scan's header, for one component: ITU-T T.81, B.2.3
 _MAX_EXIF_SEGMENTS = 1000
+_SHORT_BYTES = 256 * 1024
 # Numbers of TIFF's tags.
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 
@@ -69,7 +72,7 @@ def _open(upload: bytes, max_pixels: int) -> Image.Image:
     """Read the header only."""
     if not upload:
         raise BadImage("The picture is empty.")
-    if upload.count(b"Exif\0\0") > _MAX_EXIF_SEGMENTS:
+    if len(upload) > _SHORT_BYTES and upload.count(b"Exif\0\0") > _MAX_EXIF_SEGMENTS:
         raise BadImage(f"The picture has more than {_MAX_EXIF_SEGMENTS} Exif segments.")
     try:
         return Image.open(io.BytesIO(upload), formats=image_formats())
@@ -111,9 +114,14 @@ def _check_size(image: Image.Image, upload: bytes, max_pixels: int) -> None:
         sides = (image.tag_v2.get(tag) for tag in (_TILE_WIDTH, _TILE_LENGTH))
         if math.prod(side for side in sides if isinstance(side, int)) > max_pixels:
             raise ImageTooLarge(f"The picture's tiles have too many pixels; at most {max_pixels} are taken.")
-    scans = upload.count(b"\xff\xda") if image.format in ("JPEG", "MPO") else 1
-    # A file that follows the picture, such as a phone's video, has these bytes a few times by chance.
-    if image.width * image.height * scans > max_pixels * _MAX_JPEG_SCANS:
+    if image.format in ("JPEG", "MPO"):
+        _check_scans(image, upload, max_pixels)
+
+
+def _check_scans(image: Image.Image, upload: bytes, max_pixels: int) -> None:
+    most = max_pixels * _MAX_SCANS // (image.width * image.height)
+    # A file that follows the picture, such as a phone's video, has the bytes of a scan a few times by chance.
+    if len(upload) > most * _SCAN_BYTES and (scans := upload.count(b"\xff\xda")) > most:
         raise ImageTooLarge(f"The picture has {scans} scans, too many for {image.width} x {image.height} pixels.")
 
 
