@@ -13,6 +13,9 @@ from benchmarks.fleet import Fleet
 from helpers import image_to_pixels
 
 DECODED_TIMES = 20
+PINGS = 200
+# About as long as a core rests between two requests of one client.
+REST_S = 0.006
 # What is not a request's doing: our own question, and what connections and scripts need once.
 NOT_COUNTED = {"info", "client|setinfo", "script|load", "hello", "auth", "select"}
 # What a process that looks for an answer or for work again and again would send.
@@ -70,6 +73,21 @@ def decode_ms(picture: bytes, fleet: Fleet) -> float:
         image_to_pixels(
             picture, settings.image_width, settings.image_height, settings.image_chans, settings.max_image_pixels
         )
+        seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds) * 1000
+
+
+def ping_ms(fleet: Fleet) -> dict[str, float]:
+    """Return the time of a PING to Redis, one right after the other and after a rest, in which cores fall asleep."""
+    return {"one after the other": _ping_ms(fleet, 0), f"after {REST_S * 1000:g} ms of rest": _ping_ms(fleet, REST_S)}
+
+
+def _ping_ms(fleet: Fleet, rest_s: float) -> float:
+    seconds = []
+    for _ in range(PINGS):
+        time.sleep(rest_s)
+        began = time.perf_counter()
+        fleet.redis_client.ping()
         seconds.append(time.perf_counter() - began)
     return statistics.median(seconds) * 1000
 

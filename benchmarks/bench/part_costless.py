@@ -10,6 +10,7 @@ from benchmarks.bench.fleet_rounds import (
     decode_ms,
     fleet_round,
     one_request_ms,
+    ping_ms,
     redis_cost,
     usual_images_per_s,
     usual_latency_ms,
@@ -37,7 +38,7 @@ class CostlessPart(Part):
         return [
             Step("starting the costless network", self._start),
             *(turns * self.pace.rounds),
-            Step("counting Redis's commands", self._count),
+            Step("what Redis does and takes", self._count),
         ]
 
     def _start(self) -> None:
@@ -47,6 +48,7 @@ class CostlessPart(Part):
         self._rounds.append(fleet_round(self._fleet, self.castle, clients, self.pace))
 
     def _count(self) -> None:
+        self._ping_ms = ping_ms(self._fleet)
         self._redis_cost = redis_cost(self._fleet, self.castle, self.pace.counted_requests)
 
     def rounds(self) -> list[Round]:
@@ -72,11 +74,12 @@ class CostlessPart(Part):
         ]
 
     def details(self) -> dict[str, Any]:
-        """All rounds, and Redis's counts."""
+        """All rounds, and Redis's counts and times."""
         cost = asdict(self._redis_cost)
         return {
             "decode_ms": median(self._decode_ms),
             "one_request_ms": one_request_ms(self._rounds),
+            "ping_ms": self._ping_ms,
             "redis_cost": cost,
             "rounds": as_dicts(self._rounds),
         }

@@ -13,6 +13,7 @@ def summary(rows: list[Row], report: dict[str, Any]) -> str:
         [
             table(rows),
             *_commands(report["parts"]),
+            *_pings(report["parts"].get("costless")),
             *(line for part in TITLES for line in _costs(part, report["parts"].get(part))),
         ]
     )
@@ -27,6 +28,10 @@ def _commands(parts: dict[str, Any]) -> list[str]:
     ]
 
 
+def _pings(costless: dict[str, Any] | None) -> list[str]:
+    return [f"\nA PING to Redis, in ms: {_words(costless['ping_ms'], digits=3)}"] if costless else []
+
+
 def _costs(name: str, part: dict[str, Any] | None) -> list[str]:
     if part is None:
         return []
@@ -38,5 +43,5 @@ def _costs(name: str, part: dict[str, Any] | None) -> list[str]:
     ]
 
 
-def _words(figures: dict[str, float]) -> str:
-    return ", ".join(f"{name} {value:.1f}" for name, value in figures.items())
+def _words(figures: dict[str, float], digits: int = 1) -> str:
+    return ", ".join(f"{name} {value:.{digits}f}" for name, value in figures.items())
