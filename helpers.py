@@ -23,11 +23,12 @@ _OTHER_FORMATS = {
     "SVG": re.compile(rb"\s*<(?:svg|[?!].*<svg)", re.DOTALL),
 }
 # A JPEG picture may have any number of scans, each at the price of going through all of it once more, and of segments
-# of Exif, each at the price of copying those before it. Files too short for a harmful number are not searched.
+# of Exif, each at the price of copying those before it. Files too short for a harmful number are not searched: with
+# less than 256 KB, copying Exif takes 0.3 s at most.
 _MAX_SCANS = 100
 _SCAN_BYTES = 10  # of a scan's header, for one component: ITU-T T.81, B.2.3
 _MAX_EXIF_SEGMENTS = 1000
-_SHORT_BYTES = 256 * 1024
+_MANY_EXIF_BYTES = 256 * 1024
 # Numbers of TIFF's tags.
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 
@@ -72,7 +73,7 @@ def _open(upload: bytes, max_pixels: int) -> Image.Image:
     """Read the header only."""
     if not upload:
         raise BadImage("The picture is empty.")
-    if len(upload) > _SHORT_BYTES and upload.count(b"Exif\0\0") > _MAX_EXIF_SEGMENTS:
+    if len(upload) > _MANY_EXIF_BYTES and upload.count(b"Exif\0\0") > _MAX_EXIF_SEGMENTS:
         raise BadImage(f"The picture has more than {_MAX_EXIF_SEGMENTS} Exif segments.")
     try:
         return Image.open(io.BytesIO(upload), formats=image_formats())

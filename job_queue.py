@@ -172,8 +172,8 @@ class JobQueue:
         try:
             state, *detail = self._look_script(keys=keys, args=[self._keys.worker("")])
             if state == b"unclaimed":
-                # Jobs leave in the order in which they came, and those that are pushed again stand at the front.
-                state = b"lost" if self._head.is_younger_than(job.deadline) else b"waiting"
+                # Jobs leave in the order in which they were queued, and those that are pushed again stand at the front.
+                state = b"lost" if self._head.is_younger_than(cast(float, job.queued_at)) else b"waiting"
         except redis.RedisError as error:
             log("redis_unavailable", level="warning", id=job.id, error=error)
             return "unknown", b""

@@ -1,4 +1,4 @@
-"""How young the job at the queue's head is, read once for all who ask: for Redis that means to copy a whole picture."""
+"""How young the job at the queue's head is, seldom read, whoever asks: for Redis that means to copy a whole picture."""
 
 import math
 import time
@@ -9,13 +9,14 @@ import redis
 from job_protocol import Keys
 from settings import Settings
 
-# Jobs whose deadlines are closer than this count as equally old: web servers know Redis's time to within a round trip.
+# Jobs that were queued within this time of each other count as equally old: a web server knows Redis's time to within a
+# round trip, and a push may take a moment.
 SLACK_S = 1
 _SCRIPT = """
 local head = redis.call('LINDEX', KEYS[1], 0)
 if not head then return 'inf' end
-local deadline = tonumber(string.match(string.sub(head, 1, 200), '"deadline":([%d.]+)'))
-return tostring(deadline or '-inf')
+local queued_at = tonumber(string.match(string.sub(head, 1, 200), '"queued_at":([%d.]+)'))
+return tostring(queued_at or '-inf')
 """
 
 
@@ -31,8 +32,11 @@ class QueueHead:
         self._valid_s = settings.poll_interval_s / 2
         self._read: tuple[float, float] = (-math.inf, 0.0)
 
-    def is_younger_than(self, deadline: float) -> bool:
-        """Tell whether the head's deadline is clearly later than this one, which an empty queue's is too.
+    def is_younger_than(self, queued_at: float) -> bool:
+        """Tell whether the head was queued clearly later than this, as if it were so where the queue is empty.
+
+        Args:
+            queued_at: in seconds of Redis's own clock.
 
         Raises:
             redis.RedisError: Redis is away.
@@ -42,4 +46,4 @@ class QueueHead:
         if now - read_at > self._valid_s:
             head = float(cast(bytes, self._script(keys=[self._queue])))
             self._read = (now, head)
-        return head > deadline + SLACK_S
+        return head > queued_at + SLACK_S

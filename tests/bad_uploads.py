@@ -72,6 +72,7 @@ BOMBS: list[Picture] = [
     ("a JPEG that claims 65,500 x 65,500", lambda: bad.jpeg_of_size(65_500, 65_500), 413, "too many pixels"),
     ("a JPEG of 2000 scans", lambda: bad.jpeg_of_scans(2000, 2000), 413, "scans"),
     ("a small JPEG of 500 scans", lambda: bad.jpeg_of_scans(64, 500), 200, "black"),
+    ("a JPEG of 20,000 Exif segments", lambda: bad.jpeg_with_exif(*[b"x"] * 20_000), 200, "red"),
     ("a JPEG of 30,000 Exif segments", lambda: bad.jpeg_with_exif(*[b"x"] * 30_000), 400, "Exif segments"),
     ("a GIF's huge canvas for a tiny frame", lambda: bad.gif((HUGE, HUGE), (1, 1)), 413, "too many pixels"),
     ("a GIF's huge frame on a tiny canvas", lambda: bad.gif((1, 1), (HUGE, HUGE)), 413, "too many pixels"),

@@ -86,7 +86,8 @@ def test_a_job_that_got_lost_comes_again_and_that_is_no_attempt(
     with asked(settings) as future:
         lost = take(client, keys)
         if behind:
-            client.rpush(keys.queue, Job("b" * 32, PIXELS, lost["deadline"] + 5).to_json())
+            younger = Job("b" * 32, PIXELS, lost["deadline"], queued_at=lost["queued_at"] + 5)
+            client.rpush(keys.queue, younger.to_json())
         wait_until(lambda: client.llen(keys.queue) == 1 + behind)
         assert queued(client, keys)[0] == lost
         answer_jobs(settings, 1 + behind)
@@ -107,7 +108,9 @@ def test_a_job_that_a_living_worker_has_is_left_to_it(
 def test_a_job_that_waits_behind_an_older_one_is_left_in_its_place(
     settings: Settings, client: Client, keys: Keys, looks: list[str]
 ) -> None:
-    client.rpush(keys.queue, Job("b" * 32, PIXELS, client.time()[0] + 10).to_json())
+    now = client.time()[0]
+    # Its request came later, but its picture was decoded sooner.
+    client.rpush(keys.queue, Job("b" * 32, PIXELS, now + settings.request_timeout_s + 5, queued_at=now).to_json())
     with asked(settings) as future:
         wait_until(lambda: len(looks) >= MANY_LOOKS)
         assert [job["id"] for job in queued(client, keys)] == ["b" * 32, ID]

@@ -1,6 +1,9 @@
 """What turns promise the threads that wait for them."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 
 from tests.services import wait_until
 from turns import Turns
@@ -43,3 +46,24 @@ def test_who_has_waited_too_long_leaves_no_gap_in_the_row() -> None:
     turns.give_back()
     turns.give_back()
     assert [turns.take(0) for _ in range(3)] == [True, True, False]
+
+
+def test_a_turn_that_comes_at_the_last_moment_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = Turns(at_once=1)
+    assert turns.take(0)
+
+    class TooLate:
+        """A lock that is released just after the time is up."""
+
+        def acquire(self, timeout: float = -1) -> bool:
+            if timeout >= 0:
+                turns.give_back()
+            return False
+
+        def release(self) -> None: ...
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading, "Lock", TooLate)
+        assert turns.take(0.01)
+    turns.give_back()
+    assert [turns.take(0) for _ in range(2)] == [True, False]

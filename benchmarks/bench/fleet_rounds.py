@@ -14,7 +14,7 @@ from helpers import image_to_pixels
 
 DECODED_TIMES = 20
 PINGS = 200
-# About as long as a core rests between two requests of one client.
+# Long enough for a core to fall asleep, and shorter than one request.
 REST_S = 0.006
 # What is not a request's doing: our own question, and what connections and scripts need once.
 NOT_COUNTED = {"info", "client|setinfo", "script|load", "hello", "auth", "select"}
