@@ -7,9 +7,9 @@ import gc
 # Blocks of this size go back to the system as soon as they are free, and so does what lies free at the end of a heap
 # when it is more than that. Left to itself, glibc raises the first limit to 32 MB as it goes and keeps what is smaller,
 # for each thread anew: gigabytes, when many threads have decoded large pictures.
-# What it takes to decode a usual picture is smaller than that, and so lies ready for the next one.
+# The castle's 800 x 480 pixels are smaller than the first limit, and lie ready for the next such picture.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-LARGE_BLOCK_BYTES = 4 * 1024 * 1024
+LARGE_BLOCK_BYTES = 2 * 1024 * 1024
 KEPT_FREE_BYTES = 8 * 1024 * 1024
 # Python's own figure is 700. What a request makes holds hardly any cycles, but looking for them cost 3 % of its time.
 ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
