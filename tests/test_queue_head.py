@@ -1,5 +1,7 @@
 """What the web servers know of the job at the queue's head."""
 
+from dataclasses import dataclass
+
 import pytest
 
 from job_protocol import Job, Keys
@@ -40,32 +42,44 @@ def test_a_head_of_which_nobody_says_when_it_was_queued_proves_nothing(
     assert not QueueHead(make_settings(), client).is_younger_than(EARLY)
 
 
+@dataclass
+class Clock:
+    """Time that passes when a test says so."""
+
+    now: float = 1000.0
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("queue_head.time.monotonic", lambda: clock.now)
+    return clock
+
+
+@pytest.fixture
+def head(make_settings: MakeSettings, client: Client) -> QueueHead:
+    return QueueHead(make_settings(poll_interval_s=10), client)
+
+
 def test_the_head_is_read_once_for_all_who_ask_in_half_an_interval(
-    make_settings: MakeSettings, client: Client, keys: Keys, monkeypatch: pytest.MonkeyPatch
+    head: QueueHead, clock: Clock, client: Client, keys: Keys
 ) -> None:
-    now = 1000.0
-    monkeypatch.setattr("queue_head.time.monotonic", lambda: now)
-    head = QueueHead(make_settings(poll_interval_s=10), client)
     assert head.is_younger_than(EARLY)
     push(client, keys, EARLY)
-    now += 4.9
+    clock.now += 4.9
     assert head.is_younger_than(EARLY)
-    now += 0.2
+    clock.now += 0.2
     assert not head.is_younger_than(EARLY)
 
 
 def test_what_was_read_is_as_old_as_the_question(
-    make_settings: MakeSettings, client: Client, keys: Keys, monkeypatch: pytest.MonkeyPatch
+    head: QueueHead, clock: Clock, client: Client, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = 1000.0
-    monkeypatch.setattr("queue_head.time.monotonic", lambda: now)
-    head = QueueHead(make_settings(poll_interval_s=10), client)
     ask = head._script
 
     def slow(keys: list[str]) -> object:
-        nonlocal now
         answer = ask(keys=keys)
-        now += 5.1
+        clock.now += 5.1
         return answer
 
     monkeypatch.setattr(head, "_script", slow)
