@@ -29,7 +29,7 @@ def test_a_job_that_got_lost_while_the_queue_is_never_empty_is_pushed_again(
     with posting(url, "red") as (answer,):
         wait_until(lambda: client.llen(keys.queue) == 1)
         lost = client.lpop(keys.queue)
-        younger = re.sub(r'"deadline":([\d.]+)', lambda found: f'"deadline":{float(found[1]) + 5}', lost)
+        younger = re.sub(r'"queued_at":([\d.]+)', lambda found: f'"queued_at":{float(found[1]) + 5}', lost)
         client.rpush(keys.queue, younger.replace('"id":"', '"id":"younger'))
         wait_until(lambda: client.llen(keys.queue) == 2)
         start_frail_worker(services)
