@@ -2,13 +2,17 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check
+# Exact versions, for all supported Pythons, from the ranges in requirements*.txt. What is installed for the service is
+# what the tests had, so the second lock follows the first.
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --custom-compile-command 'make lock'
 # Of `make chaos` and `make soak`.
 SECONDS ?= 60
 SEED ?=
 REQUESTS ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test lint logs hooks audit bench chaos soak clean
+.PHONY: help install run demo test quick lint lock logs hooks audit bench chaos soak clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 12
@@ -16,24 +20,32 @@ help:  ## list these commands
 install: $(VENV)/installed  ## make the virtual environment .venv
 
 run: $(VENV)/installed  ## start everything, classify a first picture, serve until Ctrl-C
-	@$(BIN)/python run_all.py
+	@$(BIN)/python -m tools.run_all
 
 demo: $(VENV)/installed  ## start everything on free ports, show what it does in a minute, stop
-	@$(BIN)/python run_all.py --demo
+	@$(BIN)/python -m tools.run_all --demo
 
 test: $(VENV)/installed-dev  ## run all tests
 	$(BIN)/python -m pytest
 
-lint: $(VENV)/installed-dev  ## check style and types
+quick: $(VENV)/installed-dev  ## run the tests without browser, benchmarks and whole services (3 minutes)
+	$(BIN)/python -m pytest --ignore tests/end_to_end --ignore tests/browser --ignore tests/benchmarks
+
+lint: $(VENV)/installed-dev  ## check style, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+lock: $(VENV)/installed-dev  ## choose the versions to install anew, from the ranges in requirements*.txt
+	$(COMPILE) --upgrade --output-file requirements-dev.lock requirements-dev.txt
+	$(COMPILE) --upgrade --output-file requirements.lock --constraint requirements-dev.lock requirements.txt
 
 hooks: $(VENV)/installed-dev  ## have git check style and types before each commit
 	$(BIN)/pre-commit install
 
 logs: $(VENV)/installed  ## show one request of make run as a timeline: make logs ID=...
-	@$(BIN)/python request_log.py "$(ID)"
+	@$(BIN)/python -m tools.request_timeline "$(ID)"
 
 audit: $(VENV)/installed-dev  ## look for weaknesses in our code and known ones in the libraries
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml .
@@ -49,20 +61,21 @@ soak: $(VENV)/installed-dev  ## send many requests and see whether memory grows:
 	@$(BIN)/python -m benchmarks.soak --requests $(REQUESTS)
 
 clean:  ## remove the virtual environment and all caches
-	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .cache .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 
+# What the set-up prints goes to standard error: the output of `make run` is the service's alone.
 $(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "Python 3.11 or newer is needed: make PYTHON=python3.11"; exit 1; }
-	@echo "Making the virtual environment $(VENV)"
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+		{ echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.13" >&2; exit 1; }
+	@echo "Making the virtual environment $(VENV)" >&2
+	@$(PYTHON) -m venv $(VENV) >&2
 
-$(VENV)/installed: requirements.txt | $(VENV)/bin/python
-	@echo "Installing requirements.txt (about 450 MB; some minutes the first time)"
-	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
+$(VENV)/installed: requirements.lock | $(VENV)/bin/python
+	@echo "Installing requirements.lock (about 450 MB; some minutes the first time)" >&2
+	@$(PIP) -r requirements.lock >&2
 	@touch $@
 
-$(VENV)/installed-dev: requirements-dev.txt requirements-int8.txt requirements-tracing.txt \
-		$(VENV)/installed | $(VENV)/bin/python
-	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt
+$(VENV)/installed-dev: requirements-dev.lock $(VENV)/installed | $(VENV)/bin/python
+	@echo "Installing requirements-dev.lock" >&2
+	@$(PIP) -r requirements-dev.lock >&2
 	@touch $@

@@ -1,12 +1,12 @@
-"""What can go wrong with a request: each error knows its HTTP status, one handler in the web server renders them."""
+"""Errors of a request. Each knows its HTTP status; one handler in the web server renders them."""
 
 
 class ServiceError(Exception):
     """An error with a message meant for the client.
 
     Args:
-        detail: what was wrong and what to do about it, in one sentence or two.
-        retry_after_s: when a new attempt may succeed, in seconds; None where a repetition is of no use.
+        detail: what was wrong and what to do about it, in a sentence or two.
+        retry_after_s: when a new attempt may succeed, in seconds; None where it would not.
     """
 
     status = 500
@@ -38,7 +38,7 @@ class Unauthorized(ServiceError):
 
     @property
     def headers(self) -> dict[str, str]:
-        """How to authenticate, as RFC 9110 wants it."""
+        """How to authenticate, as RFC 9110 requires."""
         return {"WWW-Authenticate": "Bearer"}
 
 
@@ -50,7 +50,7 @@ class ImageTooLarge(ServiceError):
 
 
 class UnsupportedFormat(ServiceError):
-    """The picture, or the request, is in a format that the service does not take."""
+    """The picture, or the request, is in a format that the service does not accept."""
 
     status = 415
     title = "Unsupported format"
@@ -70,7 +70,7 @@ class JobFailed(ServiceError):
 
 
 class QueueUnavailable(ServiceError):
-    """The job cannot be taken on now: Redis is away, the queue is full, or no worker is alive."""
+    """The job cannot be queued now: Redis is away, the queue is full, or no worker is alive."""
 
     status = 503
     title = "Service unavailable"
@@ -84,7 +84,7 @@ class DeadlineExceeded(ServiceError):
 
 
 class ClientGone(ServiceError):
-    """Nobody waits for the answer any more; the status is nginx's, and nobody reads it but the log."""
+    """The client has hung up; the status is nginx's, and only the log shows it."""
 
     status = 499
     title = "Client closed the request"

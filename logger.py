@@ -1,8 +1,8 @@
-"""One log format for every process: a line is an event, and `grep ID` tells a request's whole way.
+"""One log format for every process: a line is an event, and `grep ID` finds all events of a request.
 
-    2026-01-31T12:00:00.123Z myhost-web run_web_server.py request_answered id=4f0c... status=200
+    2026-01-31T12:00:00.123Z myhost-web-5000 run_web_server.py request_answered id=4f0c... status=200
 
-The libraries' own records go the same way, with the action `library`.
+The libraries' own records come in the same format, with the action `library`.
 """
 
 import json
@@ -10,10 +10,9 @@ import logging
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 _LOGGER = logging.getLogger("service")
-
 
 Level = Literal["debug", "info", "warning", "error"]
 _LEVELS: dict[Level, int] = {
@@ -24,23 +23,31 @@ _LEVELS: dict[Level, int] = {
 }
 
 
+class LogFields(TypedDict, total=False):
+    """The fields that identify a request in the log."""
+
+    id: str
+    trace_id: str
+
+
 def log(action: str, *, level: Level = "info", **fields: object) -> None:
     """Log one event.
 
     Args:
         action: what happened, as a short name such as `job_claimed`.
-        level: how grave it is.
-        fields: what to know about it; `id` is the request's, `exc_info=True` adds the traceback of the exception
-            that is being handled.
+        level: its severity.
+        fields: the details, except those that are None; `id` is the request's, `exc_info=True` adds the traceback of
+            the exception that is being handled.
     """
     number = _LEVELS[level]
     if _LOGGER.isEnabledFor(number):
         exc_info = bool(fields.pop("exc_info", False))
-        _LOGGER.log(number, action, extra={"fields": fields}, exc_info=exc_info)
+        known = {name: value for name, value in fields.items() if value is not None}
+        _LOGGER.log(number, action, extra={"fields": known}, exc_info=exc_info)
 
 
 def configure_logging(server_name: str, log_format: Literal["text", "json"], log_level: str) -> None:
-    """Send the records of this process, the libraries' too, to standard error in one format."""
+    """Write the records of this process, including the libraries', to standard error in one format."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter(server_name, Path(sys.argv[0]).name, as_json=log_format == "json"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
@@ -81,7 +88,7 @@ class _Formatter(logging.Formatter):
 
 
 def quote(value: object) -> str:
-    """Keep an event on one line and a value in one word, whatever a client put into it."""
+    """Format a value as one word, so that an event stays on one line whatever a client put into it."""
     if isinstance(value, float):
         value = f"{value:.6g}"
     text = str(value)

@@ -1,5 +1,6 @@
-"""All settings, typed, from the environment and the file `.env`; the README explains each one."""
+"""All settings, typed, from the environment and the file `.env`; docs/settings.md explains each one."""
 
+import difflib
 import importlib.util
 import socket
 import sys
@@ -8,9 +9,11 @@ from typing import Annotated, Literal, Self
 
 import redis
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-PROJECT_DIR = Path(__file__).resolve().parent
+from helpers import ImageShape
+from project import PROJECT_DIR
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
@@ -19,7 +22,8 @@ Count = Annotated[int, Field(ge=1)]
 class Settings(BaseSettings):
     """Every setting with its default; its name in upper case is the environment variable."""
 
-    model_config = SettingsConfigDict(env_file=PROJECT_DIR / ".env", env_ignore_empty=True, extra="ignore", frozen=True)
+    # "forbid" is for the names in `.env`; others in the environment are none of ours.
+    model_config = SettingsConfigDict(env_file=PROJECT_DIR / ".env", env_ignore_empty=True, extra="forbid", frozen=True)
 
     # A secret, since the URL may hold a password.
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
@@ -45,16 +49,16 @@ class Settings(BaseSettings):
     image_chans: Literal[1, 3] = 3
 
     batch_size: Literal["auto"] | Count = "auto"
-    # At most half of what a web server waits before it takes an unclaimed job for lost.
+    # At most half of the time after which a web server takes an unclaimed job for lost.
     batch_wait_ms: Annotated[float, Field(ge=0, le=1000)] = 0
 
     request_timeout_s: Seconds = 30
     poll_interval_s: Seconds = 1
     result_ttl_s: Count = 60
-    # The heart beats once a second, and the list of workers lives for a minute.
+    # There is a heartbeat a second, and the set of workers expires after a minute.
     heartbeat_ttl_s: Annotated[float, Field(ge=2, le=60)] = 3
     worker_grace_s: Annotated[float, Field(ge=2, le=60)] = 10
-    # With a heartbeat's life and two looks this must be less than the time of a request, or it would save none.
+    # Together with a heartbeat's life and two looks this must be less than a request's time, or it would save none.
     stall_timeout_s: Seconds = 10
     max_attempts: Annotated[int, Field(ge=1, le=1000)] = 3
     queue_capacity: Count = 512
@@ -62,11 +66,13 @@ class Settings(BaseSettings):
     max_upload_bytes: Count = 10 * 1024 * 1024
     max_image_pixels: Count = 50_000_000
 
-    # 0 for no cache, a year at most.
+    # 0 disables the cache; at most a year.
     cache_ttl_s: Annotated[int, Field(ge=0, le=365 * 24 * 3600)] = 0
 
     # Secrets, separated by commas.
     api_keys: SecretStr = SecretStr("")
+    # Sent by the two clients.
+    api_key: SecretStr = SecretStr("")
     rate_limit: str = ""
     trusted_proxies: Annotated[int, Field(ge=0)] = 0
 
@@ -79,29 +85,29 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def check_redis_url(self) -> Self:
-        """Refuse an address that no Redis client understands."""
+        """Refuse an address that no Redis client accepts."""
         url = self.redis_url.get_secret_value()
         if not url.startswith(("redis://", "rediss://")):
             raise ValueError("REDIS_URL: must begin with redis:// or, for TLS, rediss://")
         try:
             redis.ConnectionPool.from_url(url).make_connection()
         except (ValueError, TypeError):
-            # From None, since the message might hold a part of the URL, and so of a password.
-            raise ValueError("REDIS_URL: its port, database or options are not what a Redis client takes") from None
+            # From None, since the message may contain a part of the URL, and so of a password.
+            raise ValueError("REDIS_URL: its port, database or options are invalid") from None
         return self
 
     @field_validator("api_keys")
     @classmethod
     def check_api_keys(cls, value: SecretStr) -> SecretStr:
-        """Refuse a list without a key in it, which would let everybody in."""
+        """Refuse a list without a key in it, which would admit everybody."""
         if value.get_secret_value() and not value.get_secret_value().replace(",", " ").split():
-            raise ValueError("holds no key")
+            raise ValueError("contains no key")
         return value
 
     @field_validator("rate_limit")
     @classmethod
     def check_rate_limit(cls, value: str) -> str:
-        """Refuse a limit that the library of that name does not understand."""
+        """Refuse a limit that the library of that name cannot parse."""
         if value:
             from limits import parse_many
 
@@ -113,17 +119,21 @@ class Settings(BaseSettings):
     def check_tracing(cls, value: str) -> str:
         """Refuse what is not installed."""
         if value == "otel" and not _installed("opentelemetry.exporter.otlp.proto.http"):
-            raise ValueError("otel needs OpenTelemetry: pip install -r requirements-tracing.txt")
+            raise ValueError(f"otel needs OpenTelemetry: {install_command('requirements-tracing.txt')}")
         return value
 
     @property
-    def image_bytes(self) -> int:
-        """The size of one picture as the network takes it, in bytes."""
-        return self.image_width * self.image_height * self.image_chans
+    def image_shape(self) -> ImageShape:
+        """The shape of a picture as the network takes it."""
+        return ImageShape(self.image_height, self.image_width, self.image_chans)
 
     def name_of(self, role: str) -> str:
-        """Return SERVER_NAME, or by default this host's name and the role, which is `web` or `worker`."""
-        return self.server_name or f"{socket.gethostname()}-{role}"
+        """Return SERVER_NAME, or by default this host's name and the role, which is `web` or `worker`.
+
+        A web server's name has its port, which distinguishes it from others of this host.
+        """
+        number = f"-{self.port}" if role == "web" else ""
+        return self.server_name or f"{socket.gethostname()}-{role}{number}"
 
 
 def _installed(package: str) -> bool:
@@ -133,11 +143,24 @@ def _installed(package: str) -> bool:
         return False
 
 
+def install_command(requirements: str) -> str:
+    """Return the command that installs the locked versions of optional packages where this program runs."""
+    return f"{sys.prefix}/bin/pip install -r {requirements} -c requirements-dev.lock"
+
+
 def load_settings() -> Settings:
-    """Read the settings; a wrong value ends the program with one line that names it (and never shows it)."""
+    """Read the settings; an invalid one ends the program with one line that names it (and never shows its value)."""
     try:
         return Settings()
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        name = str(first["loc"][0]).upper() + ": " if first["loc"] else ""
-        sys.exit(f"wrong setting: {name}{first['msg'].removeprefix('Value error, ')}")
+        sys.exit(f"wrong setting: {_explain(error.errors(include_url=False, include_input=False)[0])}")
+
+
+def _explain(error: ErrorDetails) -> str:
+    name = str(error["loc"][0]).upper() if error["loc"] else ""
+    if error["type"] == "extra_forbidden":
+        known = [field.upper() for field in Settings.model_fields]
+        nearest = difflib.get_close_matches(name, known, n=1)
+        suggestion = f"did you mean {nearest[0]}?" if nearest else "docs/settings.md lists them all"
+        return f"{name}: there is no such setting, but .env has it; {suggestion}"
+    return (f"{name}: " if name else "") + error["msg"].removeprefix("Value error, ")

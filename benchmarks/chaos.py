@@ -1,9 +1,9 @@
-"""The service under load while a monkey breaks it: every request must be answered right, or refused for a good reason.
+"""Injects faults into the service under load: every request must be answered correctly or refused for a good reason.
 
     python -m benchmarks.chaos
-    python -m benchmarks.chaos --seconds 600 --seed 7 --json figures.json
+    python -m benchmarks.chaos --seconds 600 --seed 7 --json report.json
 
-Ctrl-C ends it early, with the same table and the same exit code: 1 when something was wrong, lost or left behind.
+Ctrl-C ends it early, with the same table and the same exit code: 1 when something was wrong, lost or leaked.
 """
 
 import argparse
@@ -18,99 +18,99 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from benchmarks.commands import make_network
-from benchmarks.figures import Figures
+from benchmarks.fault_injector import FaultInjector
 from benchmarks.fleet import Fleet
-from benchmarks.leftovers import left_behind
-from benchmarks.load import clients_at_work
-from benchmarks.monkey import Monkey
-from benchmarks.outcomes import Outages, Outcomes
-from load_test.stopping import stop_on_signal
-from tests.services import wait_until
+from benchmarks.leak_check import find_leaks
+from benchmarks.load import running_clients
+from benchmarks.report import ChaosReport
+from benchmarks.services import wait_until
+from benchmarks.tally import Outages, Tally
+from clients.stop_signal import stop_on_signal
 
 WEB_SERVERS, WORKERS = 2, 3
 TICK_S = 0.05
 PROGRESS_INTERVAL_S = 5.0
 QUICK_RECOVERY = {"request_timeout_s": 30, "poll_interval_s": 0.5, "heartbeat_ttl_s": 2, "result_ttl_s": 5}
-# A worker has pictures in its hands for longer than the tiny network needs, so that it is killed with some in them.
+# Workers hold pictures for longer than the tiny network needs, so that some are in flight when a worker is killed.
 BATCHES = {"batch_size": 4, "batch_wait_ms": 20}
-# What web servers write when they have found out that something was lost.
-RESCUES = ("job_orphaned", "job_lost", "answer_found_by_polling")
+# What web servers log when they recover a job or a result.
+RESCUES = ("job_orphaned", "job_lost", "result_polled")
 
 
 def main() -> int:
     """Run, print the table and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=60, help="how long (default: %(default)s)")
-    parser.add_argument("--seed", type=int, help="of the monkey's choices (default: a new one)")
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--seconds", type=float, default=60, help="how long faults are injected (default: %(default)s)")
+    parser.add_argument("--seed", type=int, help="of the random faults (default: a new one)")
+    parser.add_argument("--json", type=Path, help="write the report to this file")
     args = parser.parse_args()
     seed = random.randrange(10_000) if args.seed is None else args.seed  # noqa: S311
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     print(f"seed {seed}; the logs of all processes are in {folder}", flush=True)
     with stop_on_signal() as stop:
-        figures = run(chaos_fleet(folder, make_network(folder)), args.seconds, seed, stop)
-    print(figures.table())
+        report = run(chaos_fleet(folder, make_network(folder)), args.seconds, seed, stop)
+    print(report.table())
     if args.json:
-        args.json.write_text(json.dumps(vars(figures), indent=2) + "\n")
-    if figures.good:
+        args.json.write_text(json.dumps(vars(report), indent=2) + "\n")
+    if report.good:
         shutil.rmtree(folder)
-    return 0 if figures.good else 1
+    return 0 if report.good else 1
 
 
 def chaos_fleet(folder: Path, network: Mapping[str, object]) -> Fleet:
-    """Return the fleet for a run, not yet started."""
+    """Return the fleet of a run, not yet started."""
     return Fleet(folder, WEB_SERVERS, WORKERS, **QUICK_RECOVERY, **BATCHES, **network)
 
 
-def run(fleet: Fleet, seconds: float, seed: int, stop: threading.Event) -> Figures:
-    """Start the fleet, let the monkey loose, put everything right, stop all and look what is left.
+def run(fleet: Fleet, seconds: float, seed: int, stop: threading.Event) -> ChaosReport:
+    """Start the fleet, inject faults under load, repair them, stop everything and check for leaks.
 
     Args:
-        fleet: what is started, broken and stopped.
-        seconds: how long the monkey is loose.
-        seed: of the choices of the monkey and the clients.
-        stop: ends it early.
+        fleet: gets the faults.
+        seconds: how long faults are injected.
+        seed: of the random choices of the fault injector and the clients.
+        stop: ends the faults early.
     """
-    outcomes = Outcomes(Outages())
+    tally = Tally(Outages())
     with fleet:
-        monkey = Monkey(fleet, outcomes, seed)
+        injector = FaultInjector(fleet, tally, seed)
         started = time.monotonic()
-        with clients_at_work(fleet.urls, outcomes, seed):
-            _let_loose(monkey, seconds, stop, lambda: _progress(fleet, outcomes, monkey))
-            _say("putting everything right again")
-            monkey.rest()
-        took_s = time.monotonic() - started
-        _say("stopping everything, and looking what is left")
+        with running_clients(fleet.urls, tally, seed):
+            _inject_faults(injector, seconds, stop, lambda: _progress(fleet, tally, injector))
+            _say("repairing all faults")
+            injector.repair()
+        duration_s = time.monotonic() - started
+        _say("stopping everything and checking for leaks")
         wait_until(lambda: not fleet.redis_client.exists(fleet.settings.image_queue))
-        fleet.let_all_go()
-        left = fleet.running() + left_behind(fleet.redis_client, fleet.settings)
-    return Figures.of(
-        outcomes,
-        seconds=round(took_s, 1),
+        fleet.retire_all()
+        leaks = fleet.running() + find_leaks(fleet.redis_client, fleet.settings)
+    return ChaosReport.of(
+        tally,
+        seconds=round(duration_s, 1),
         seed=seed,
-        bad_ends=fleet.bad_ends,
-        left_behind=left,
-        actions=monkey.actions,
+        unexpected_exits=fleet.unexpected_exits,
+        leaks=leaks,
+        faults=injector.faults,
         rescues={action: fleet.logged(action) for action in RESCUES},
     )
 
 
-def _let_loose(monkey: Monkey, seconds: float, stop: threading.Event, progress: Callable[[], str]) -> None:
+def _inject_faults(injector: FaultInjector, seconds: float, stop: threading.Event, progress: Callable[[], str]) -> None:
     started = time.monotonic()
-    say_at = PROGRESS_INTERVAL_S
-    while (passed := time.monotonic() - started) < seconds and not stop.wait(TICK_S):
-        monkey.tick()
-        if passed >= say_at:
-            say_at += PROGRESS_INTERVAL_S
-            _say(f"{passed:5.0f} of {seconds:.0f} s: {progress()}")
+    next_progress_s = PROGRESS_INTERVAL_S
+    while (elapsed_s := time.monotonic() - started) < seconds and not stop.wait(TICK_S):
+        injector.tick()
+        if elapsed_s >= next_progress_s:
+            next_progress_s += PROGRESS_INTERVAL_S
+            _say(f"{elapsed_s:5.0f} of {seconds:.0f} s: {progress()}")
 
 
-def _progress(fleet: Fleet, outcomes: Outcomes, monkey: Monkey) -> str:
-    bad = f"{outcomes.wrong.total()} wrong, {outcomes.lost.total()} lost"
+def _progress(fleet: Fleet, tally: Tally, injector: FaultInjector) -> str:
+    failures = f"{tally.wrong.total()} wrong, {tally.lost.total()} lost"
+    counts = f"{tally.correct} correct, {tally.refused.total()} refused, {failures}"
     workers = f"{sum(worker.ready for worker in fleet.workers)} workers"
-    redis_state = "" if fleet.redis_is_up else ", Redis away"
-    counts = f"{outcomes.right} right, {outcomes.refused.total()} refused, {bad}"
-    return f"{counts}; {monkey.actions.total()} times broken; {workers}{redis_state}"
+    redis_state = "" if fleet.redis_is_up else ", Redis down"
+    return f"{counts}; {injector.faults.total()} faults; {workers}{redis_state}"
 
 
 def _say(text: str) -> None:

@@ -1,6 +1,6 @@
-"""A tiny network whose answers tell pictures apart, and pictures for it.
+"""A tiny network that classifies pictures by colour, and pictures for it.
 
-It names the corner of the colour cube that is nearest to a picture. This makes the network and serves it:
+Its classes are the corners of the RGB cube; the nearest one comes first. This creates the network and serves it:
 
     python -m benchmarks.colour_network /tmp/colours
     MODEL=/tmp/colours/colours.keras LABELS=/tmp/colours/labels.txt python run_model_server.py
@@ -25,7 +25,7 @@ COLOURS = {
 
 
 def picture(colour: str = "red", format: str = "PNG", size: tuple[int, int] = (64, 48)) -> bytes:  # noqa: A002
-    """Return a file with a picture of one colour."""
+    """Return the file of a picture of one colour."""
     buffer = io.BytesIO()
     Image.new("RGB", size, COLOURS[colour]).save(buffer, format)
     return buffer.getvalue()
@@ -37,7 +37,7 @@ def network_settings(folder: Path) -> dict[str, object]:
 
 
 def save_network(folder: Path) -> None:
-    """Make the network and the names of its classes in this folder."""
+    """Create the network and its labels in this folder."""
     import keras
     import numpy as np
 
@@ -53,5 +53,5 @@ def save_network(folder: Path) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="where it is put; the folder must be there")
+    parser.add_argument("folder", type=Path, help="where to write it; the folder must exist")
     save_network(parser.parse_args().folder)

@@ -1,4 +1,4 @@
-"""A Redis, web servers and workers as processes, which can be stopped and started one by one."""
+"""Redis, web servers and workers as processes that can be started and stopped one by one."""
 
 import signal
 import sys
@@ -10,9 +10,9 @@ from typing import Any, Self
 
 import redis
 
-from embedded_redis import embedded_redis, free_port
+from benchmarks.services import Process, Services, answers, wait_until
 from settings import Settings
-from tests.services import Process, Services, answers, wait_until
+from tools.embedded_redis import embedded_redis, free_port
 
 
 @dataclass(eq=False)
@@ -20,38 +20,51 @@ class Server:
     """One process of the fleet.
 
     Attributes:
-        url: where a web server listens; empty for a worker.
+        url: of a web server; empty for a worker.
         ready: it has started up.
-        stopped: it has been halted with SIGSTOP.
-        retiring: no new requests are sent to it.
+        suspended: it is stopped with SIGSTOP.
+        draining: it gets no new requests.
     """
 
     process: Process
     url: str = ""
     ready: bool = False
-    stopped: bool = False
-    retiring: bool = False
+    suspended: bool = False
+    draining: bool = False
 
     def signal(self, number: int) -> None:
-        """Send it a signal; it may have ended already."""
+        """Send a signal; nothing happens if the process has ended."""
         self.process.popen.send_signal(number)
 
+    def suspend(self) -> None:
+        """Stop the process until `resume`."""
+        self.signal(signal.SIGSTOP)
+        self.suspended = True
+
+    def resume(self) -> None:
+        """Let a suspended process continue."""
+        self.signal(signal.SIGCONT)
+        self.suspended = False
+
     def has_started(self) -> bool:
-        """Tell whether it can do its work."""
+        """Tell whether it accepts requests or jobs."""
         return answers(f"{self.url}/livez") if self.url else "worker_started" in self.process.output
 
 
 class Fleet:
-    """The processes of one run; to be used with `with`, which starts all and stops all.
+    """The processes of one run; to be used with `with`, which starts and stops all of them.
 
     Args:
-        folder: for their logs.
-        web_servers: how many.
-        workers: how many.
-        values: the settings that differ from the defaults.
+        folder: for the logs.
+        web_servers: their number.
+        workers: their number.
+        values: settings that differ from the defaults.
+
+    Attributes:
+        unexpected_exits: which processes ended by themselves, or with another exit code than 0.
     """
 
-    # What Python is told to run; a fleet of other programs has others.
+    # Arguments of Python; subclasses run other programs.
     WEB_SERVER: tuple[str, ...] = ("run_web_server.py",)
     WORKER: tuple[str, ...] = ("run_model_server.py",)
 
@@ -67,8 +80,8 @@ class Fleet:
         self.redis_is_up = False
         self._sizes = web_servers, workers
         self._servers: list[Server] = []
-        self._leaving: list[Server] = []
-        self.bad_ends: list[str] = []
+        self._retired: list[Server] = []
+        self.unexpected_exits: list[str] = []
 
     def __enter__(self) -> Self:
         self.start_redis()
@@ -77,7 +90,7 @@ class Fleet:
             self.start_web_server()
         for _ in range(workers):
             self.start_worker()
-        wait_until(self.is_whole)
+        wait_until(self.is_complete)
         return self
 
     def __exit__(
@@ -91,36 +104,36 @@ class Fleet:
 
     @property
     def workers(self) -> list[Server]:
-        """The workers that belong to the fleet now."""
+        """The current workers, without retired ones."""
         return [server for server in self._servers if not server.url]
 
     @property
     def web_servers(self) -> list[Server]:
-        """The web servers that belong to the fleet now."""
+        """The current web servers, without retired ones."""
         return [server for server in self._servers if server.url]
 
     def urls(self) -> list[str]:
-        """Return where clients may send their requests."""
-        return [server.url for server in self.web_servers if server.ready and not server.retiring]
+        """Return the addresses of the web servers that accept requests."""
+        return [server.url for server in self.web_servers if server.ready and not server.draining]
 
     def can_work(self) -> bool:
-        """Tell whether Redis and at least one worker are there."""
-        return self.redis_is_up and any(worker.ready and not worker.stopped for worker in self.workers)
+        """Tell whether Redis and at least one worker are available."""
+        return self.redis_is_up and any(worker.ready and not worker.suspended for worker in self.workers)
 
-    def look(self) -> None:
-        """Find out who has started up and who has ended."""
+    def check(self) -> None:
+        """Update which processes are ready and which have ended."""
         for server in self._servers:
             server.ready = server.ready or server.has_started()
-        for server in [server for server in self._servers + self._leaving if server.process.popen.poll() is not None]:
+        for server in [server for server in self._servers + self._retired if server.process.popen.poll() is not None]:
             if server in self._servers or server.process.popen.returncode != 0:
-                self.bad_ends.append(f"{server.process.log.name} ended with {server.process.popen.returncode}")
+                self.unexpected_exits.append(f"{server.process.log.name} ended with {server.process.popen.returncode}")
             self._remove(server)
 
-    def is_whole(self) -> bool:
-        """Look, and tell whether everything that should run is ready and nothing else runs."""
-        self.look()
+    def is_complete(self) -> bool:
+        """Check, and tell whether all processes are ready and all retired ones have ended."""
+        self.check()
         sizes = len(self.web_servers), len(self.workers)
-        return sizes == self._sizes and not self._leaving and all(server.ready for server in self._servers)
+        return sizes == self._sizes and not self._retired and all(server.ready for server in self._servers)
 
     def start_redis(self) -> None:
         """Start an empty Redis, always on the same port."""
@@ -128,59 +141,59 @@ class Fleet:
         self.redis_is_up = True
 
     def stop_redis(self) -> None:
-        """Stop Redis; all that was in it is lost."""
+        """Stop Redis and lose all its data."""
         self.redis_is_up = False
         self._redis.close()
 
     def start_worker(self) -> None:
-        """Start a worker, without waiting for it."""
+        """Start a worker without waiting until it is ready."""
         self._servers.append(Server(self._services.start_command([sys.executable, *self.WORKER])))
 
     def start_web_server(self) -> None:
-        """Start a web server, without waiting for it."""
+        """Start a web server without waiting until it is ready."""
         port = free_port()
         process = self._services.start_command([sys.executable, *self.WEB_SERVER], PORT=port)
         self._servers.append(Server(process, f"http://127.0.0.1:{port}"))
 
     def add_workers(self, count: int) -> None:
-        """Start more workers, and wait until they are ready."""
+        """Start more workers and wait until they are ready."""
         self._sizes = self._sizes[0], self._sizes[1] + count
         for _ in range(count):
             self.start_worker()
-        wait_until(self.is_whole)
+        wait_until(self.is_complete)
 
     def kill(self, server: Server) -> None:
-        """End a process at once."""
+        """Kill a process and wait until it has ended."""
         server.signal(signal.SIGKILL)
         server.process.popen.wait()
         self._remove(server)
 
-    def let_go(self, server: Server) -> None:
-        """Ask a process to stop when it has finished what it has in hand."""
+    def retire(self, server: Server) -> None:
+        """Have a process finish its work and end, without waiting for it."""
         self._remove(server)
-        self._leaving.append(server)
+        self._retired.append(server)
         server.signal(signal.SIGTERM)
 
-    def let_all_go(self) -> None:
-        """Stop all web servers, then all workers, and wait until they have ended."""
+    def retire_all(self) -> None:
+        """Retire all web servers, then all workers, and wait until they have ended."""
         for servers in (self.web_servers, self.workers):
             for server in servers:
-                self.let_go(server)
-            wait_until(self._nobody_is_leaving)
+                self.retire(server)
+            wait_until(self._none_is_retiring)
 
-    def _nobody_is_leaving(self) -> bool:
-        self.look()
-        return not self._leaving
+    def _none_is_retiring(self) -> bool:
+        self.check()
+        return not self._retired
 
     def running(self) -> list[str]:
-        """Return the command lines of all of the fleet's processes."""
+        """Return the command lines of all processes of the fleet that still run."""
         return self._services.running()
 
     def logged(self, action: str) -> int:
-        """Return how many lines of all logs tell of this action."""
+        """Return the number of lines with this action in all logs."""
         return sum(log.read_text().count(f" {action} ") for log in self._folder.glob("*.log"))
 
     def _remove(self, server: Server) -> None:
-        for servers in (self._servers, self._leaving):
+        for servers in (self._servers, self._retired):
             if server in servers:
                 servers.remove(server)

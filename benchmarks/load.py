@@ -1,4 +1,7 @@
-"""Clients in threads: they send good and bad pictures, one after the other, until they are told to stop."""
+"""Clients in threads that send good and bad pictures, one after the other, until they are stopped.
+
+They use `requests` and not the stress test's sender, since they judge whole answers.
+"""
 
 import random
 import threading
@@ -10,102 +13,105 @@ from contextlib import contextmanager
 import requests
 
 from benchmarks.colour_network import COLOURS, picture
-from benchmarks.outcomes import Outcomes, Upload
+from benchmarks.tally import Tally, Upload
 
 CLIENTS = 16
-# Above the service's own deadline, which must be the first to strike.
+# Longer than the service's own deadline, which must come first.
 CLIENT_TIMEOUT_S = 60
-# So that refused clients do not take the processor from the service's recovery.
+# Leaves the processor to the recovering service.
 WAIT_AFTER_REFUSAL_S = 0.2
-LONGEST_THOUGHT_S = 0.1
-# One upload in so many is no picture.
-BAD_SHARE = 10
+LONGEST_PAUSE_S = 0.1
+# One in so many uploads is bad.
+BAD_UPLOAD_INTERVAL = 10
 
 
 def good_uploads() -> list[Upload]:
     """Return pictures of every colour, in several formats and sizes."""
-    forms = [("PNG", (64, 48)), ("JPEG", (800, 600)), ("WEBP", (224, 224))]
+    variants = [("PNG", (64, 48)), ("JPEG", (800, 600)), ("WEBP", (224, 224))]
     return [
-        Upload(picture(colour, form, size), f"image/{form.lower()}", 200, colour)
+        Upload(picture(colour, format_name, size), f"image/{format_name.lower()}", 200, colour)
         for colour in COLOURS
-        for form, size in forms
+        for format_name, size in variants
     ]
 
 
 def bad_uploads() -> list[Upload]:
-    """Return what is to be answered with 400."""
+    """Return uploads that must be answered with 400."""
     damaged = picture("red", "JPEG", (800, 600))[:3000]
     return [Upload(content, "image/jpeg", 400) for content in (b"", b"no picture", damaged)]
 
 
 class Client:
-    """One thread's worth of requests."""
+    """Sends the requests of one thread."""
 
-    def __init__(self, number: int, urls: Callable[[], list[str]], outcomes: Outcomes, seed: int) -> None:
+    def __init__(self, number: int, urls: Callable[[], list[str]], tally: Tally, seed: int) -> None:
         self._urls = urls
-        self._outcomes = outcomes
+        self._tally = tally
         self._random = random.Random(f"{seed} {number}")  # noqa: S311
         self._session = requests.Session()
+        # A proxy cannot reach this machine's loopback interface.
+        self._session.trust_env = False
         if number % 2:
-            # Half of the clients come with a new connection every time.
+            # Half of the clients open a new connection for every request.
             self._session.headers["Connection"] = "close"
         self._good, self._bad = good_uploads(), bad_uploads()
 
     def run(self, stop: threading.Event) -> None:
-        """Send requests until `stop` is set; the one in hand is finished first."""
+        """Send requests until `stop` is set; the one in flight is finished first."""
         with self._session:
             while not stop.is_set():
-                upload = self._random.choice(self._bad if self._random.randrange(BAD_SHARE) == 0 else self._good)
-                stop.wait(self._send(upload) or self._random.uniform(0, LONGEST_THOUGHT_S))
+                is_bad = self._random.randrange(BAD_UPLOAD_INTERVAL) == 0
+                upload = self._random.choice(self._bad if is_bad else self._good)
+                stop.wait(self._send(upload) or self._random.uniform(0, LONGEST_PAUSE_S))
 
     def _send(self, upload: Upload) -> float:
-        """Send and judge one request; return how long to wait before the next one, in seconds."""
+        """Send one request and judge its answer; return the pause before the next one, in seconds."""
         began = time.monotonic()
         try:
             response = self._post(upload, began)
         except requests.RequestException as error:
-            self._outcomes.failed(error, began)
+            self._tally.count_failure(error, began)
             return WAIT_AFTER_REFUSAL_S
-        self._outcomes.answered(upload, response, began)
+        self._tally.count_answer(upload, response, began)
         return WAIT_AFTER_REFUSAL_S if response.status_code == 503 else 0
 
     def _post(self, upload: Upload, began: float) -> requests.Response:
-        """Post; where nobody listens any more, go to another web server."""
+        """Post; when a web server's port is closed, try another one."""
         while True:
             url = self._random.choice(self._urls()) + "/predict"
             try:
                 return self._session.post(
-                    url, data=upload.content, headers={"Content-Type": upload.kind}, timeout=CLIENT_TIMEOUT_S
+                    url, data=upload.content, headers={"Content-Type": upload.content_type}, timeout=CLIENT_TIMEOUT_S
                 )
             except requests.ConnectionError as error:
                 if not _was_refused(error) or time.monotonic() - began > CLIENT_TIMEOUT_S:
                     raise
-                self._outcomes.moved_on()
+                self._tally.count_failover()
 
 
 def _was_refused(error: BaseException | None) -> bool:
-    """Tell whether the web server's port was closed, so that nothing can have been sent."""
+    """Tell whether the connection was refused, so that nothing was sent."""
     while error and not isinstance(error, ConnectionRefusedError):
         error = error.__cause__ or error.__context__
     return error is not None
 
 
 @contextmanager
-def clients_at_work(urls: Callable[[], list[str]], outcomes: Outcomes, seed: int) -> Iterator[None]:
-    """Run the clients until the end of the block, where each one finishes its request.
+def running_clients(urls: Callable[[], list[str]], tally: Tally, seed: int) -> Iterator[None]:
+    """Run the clients during the block; at its end each one finishes its request.
 
     Args:
-        urls: tells where requests can be sent now.
-        outcomes: is told what became of each.
-        seed: of the clients' choices.
+        urls: returns the web servers that accept requests now.
+        tally: counts the outcomes.
+        seed: of the clients' random choices.
     """
     stop = threading.Event()
     with ThreadPoolExecutor(CLIENTS) as pool:
-        clients = [Client(number, urls, outcomes, seed) for number in range(CLIENTS)]
-        ends = [pool.submit(client.run, stop) for client in clients]
+        clients = [Client(number, urls, tally, seed) for number in range(CLIENTS)]
+        runs = [pool.submit(client.run, stop) for client in clients]
         try:
             yield
         finally:
             stop.set()
-        for end in ends:
-            end.result()
+        for run in runs:
+            run.result()

@@ -1,14 +1,12 @@
-"""Many requests, one after the other: what the service takes must not grow with them.
+"""Sends many requests and checks that memory, keys and connections do not grow.
 
     python -m benchmarks.soak --requests 20000
 
-After each quarter the resident memory of web server and worker is noted, and what Redis holds; the exit code is 1 when
-the last quarter shows more than the first, or when a request failed. Linux only, for /proc.
+After each quarter of the requests it samples the resident memory of web server and worker, and what Redis holds. The
+exit code is 1 when the last sample exceeds the first by more than a tolerance, or when a request failed.
 """
 
 import argparse
-import contextlib
-import os
 import sys
 import tempfile
 import threading
@@ -19,28 +17,28 @@ from pathlib import Path
 
 from benchmarks.colour_network import picture
 from benchmarks.commands import make_network
-from benchmarks.fleet import Fleet, Server
-from load_test.load import Load
-from load_test.sender import Sender
-from load_test.stopping import stop_on_signal
+from benchmarks.fleet import Fleet
+from benchmarks.processes import MIB, resident_mib
+from clients.load import Load
+from clients.sender import Sender
+from clients.stop_signal import stop_on_signal
 
 CONCURRENCY = 8
 TIMEOUT_S = 60.0
 QUARTERS = 4
 STEPS_PER_QUARTER = 5
-MIB = 2**20
-# The first quarter warms everything up, but which threads and connections are in use differs by chance, and allocators
-# settle slowly. With 20,000 requests this finds leaks of 1 kB a request in the web server and of 2 kB in the worker,
-# whose libraries take more; a picture has 150 kB.
+# The first quarter is the warm-up, but the threads and connections in use vary, and allocators settle slowly. With
+# 20,000 requests this finds a leak of 1 kB per request in the web server, and of 2 kB in the worker, whose libraries
+# take more memory. A picture has 150 kB.
 MEMORY_GROWTH = 0.05
 MEMORY_GROWTH_MIB = 5.0
-# A new peak of requests at the same moment opens a connection for commands and one for the subscription.
+# A new peak of concurrent requests opens a connection for commands and one for the subscription each.
 MORE_CONNECTIONS = 2 * CONCURRENCY
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What there is after some requests, when none is under way."""
+    """The resources in use after some requests, when none is in flight."""
 
     requests: int
     web_server_mib: float
@@ -50,7 +48,7 @@ class Sample:
     redis_connections: int
 
     def grown_since(self, first: "Sample") -> list[str]:
-        """Name what has grown more than it may."""
+        """Return the names of the resources that have grown beyond the tolerance."""
         allowed = {name: value * (1 + MEMORY_GROWTH) + MEMORY_GROWTH_MIB for name, value in asdict(first).items()}
         allowed |= {
             "requests": self.requests,
@@ -63,7 +61,7 @@ class Sample:
 def main() -> int:
     """Send the requests, print the table and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--requests", type=int, default=20_000, help="how many (default: %(default)s)")
+    parser.add_argument("--requests", type=int, default=20_000, help="their number (default: %(default)s)")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, stop_on_signal() as stop:
         folder = Path(name)
@@ -79,7 +77,7 @@ def main() -> int:
 
 
 def soak(fleet: Fleet, requests: int, stop: threading.Event) -> list[Sample]:
-    """Send the requests and return a sample for each quarter; less of them when a request failed or `stop` was set."""
+    """Send the requests and return a sample per quarter; fewer when a request failed or `stop` was set."""
     samples: list[Sample] = []
     steps = QUARTERS * STEPS_PER_QUARTER
     sent = 0
@@ -90,7 +88,7 @@ def soak(fleet: Fleet, requests: int, stop: threading.Event) -> list[Sample]:
             load = Load(sender.send, stop)
             load.closed_loop(CONCURRENCY, count)
         sent += count
-        print(f"{sent} of {requests}, {count / (time.monotonic() - started):.0f} a second", flush=True)
+        print(f"{sent} of {requests}, {count / (time.monotonic() - started):.0f} per second", flush=True)
         if load.results.failed or stop.is_set():
             print(dict(Counter(sample.outcome for sample in load.results.samples)))
             break
@@ -104,22 +102,12 @@ def _sample(fleet: Fleet, requests: int) -> Sample:
     info = fleet.redis_client.info()
     return Sample(
         requests=requests,
-        web_server_mib=_resident_mib(web_server),
-        worker_mib=_resident_mib(worker),
+        web_server_mib=resident_mib(web_server.process.popen.pid),
+        worker_mib=resident_mib(worker.process.popen.pid),
         redis_mib=info["used_memory"] / MIB,
         redis_keys=fleet.redis_client.dbsize(),
         redis_connections=info["connected_clients"],
     )
-
-
-def _resident_mib(server: Server) -> float:
-    """Return the memory of all processes of a server, which are those of its process group."""
-    pages = 0
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if os.getpgid(int(folder.name)) == server.process.popen.pid:
-                pages += int((folder / "statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / MIB
 
 
 def _print_table(samples: list[Sample]) -> None:

@@ -1,4 +1,4 @@
-"""What several tests need: a real Redis, settings of their own, a tiny network."""
+"""Shared fixtures: a real Redis, settings with a key prefix of their own, a tiny network."""
 
 import os
 import uuid
@@ -10,34 +10,35 @@ from typing import Any
 import pytest
 import redis
 
-# Tests take COLOURS and `picture` from here.
+# Re-exported for the tests.
 from benchmarks.colour_network import COLOURS as COLOURS
 from benchmarks.colour_network import network_settings, save_network
 from benchmarks.colour_network import picture as picture
-from embedded_redis import embedded_redis
-from job_protocol import Keys, WorkerInfo
-from job_source import Heartbeat
-from redis_connection import connect
+from benchmarks.services import Process, Services, wait_until
+from jobs.connection import connect
+from jobs.heartbeat import Heartbeat
+from jobs.protocol import Keys, WorkerInfo
+from project import PROJECT_DIR
 from settings import Settings
-from tests.services import Process, Services, wait_until
+from tools.embedded_redis import embedded_redis
 
-pytest_plugins = ["tests.browser"]
+pytest_plugins = ["tests.support.browser"]
 
-CASTLE = Path(__file__).parent.parent / "castle_image.jpg"
-# What `simple_request.py` prints for it.
+CASTLE = PROJECT_DIR / "castle_image.jpg"
+# Matches what `simple_request.py` prints for it.
 CASTLE_LINES = r"1\. castle: 0\.[89]\d{3}\n(?:[2-5]\. [a-z_]+: 0\.\d{4}\n){4}"
-# A picture as the network takes it, and a worker that takes it.
+# A decoded picture of the network's input size, and the description of a worker.
 PIXELS = bytes(224 * 224 * 3)
 INFO = WorkerInfo("w1", model="m", engine="e", batch_size=1, note="", host="h", pid=1)
 
 MakeSettings = Callable[..., Settings]
-# The type stubs of redis-py say bytes, str or None almost everywhere; a test knows which.
+# redis-py's type stubs return unions of bytes, str and None; a test knows which of them it gets.
 Client = Any
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """In CI a test that cannot run has failed, unless it is marked as one that needs what CI cannot have."""
+    """In CI a skipped test fails, unless it is marked with `may_skip_in_ci`."""
     report = yield
     if report.skipped and os.environ.get("CI") and not item.get_closest_marker("may_skip_in_ci"):
         report.outcome = "failed"
@@ -53,14 +54,14 @@ def redis_url() -> Iterator[str]:
 
 @pytest.fixture
 def client(redis_url: str) -> Iterator[Client]:
-    """A bare client, to look at what is in Redis."""
+    """A plain Redis client, to inspect and change what is in Redis."""
     with redis.Redis.from_url(redis_url, decode_responses=True) as client:
         yield client
 
 
 @pytest.fixture
 def make_settings(redis_url: str) -> MakeSettings:
-    """Settings in a namespace of the test's own, untouched by the environment's .env file."""
+    """Makes settings with the test's own key prefix; the .env file is ignored."""
     prefix = f"{uuid.uuid4().hex}:"
 
     def make(**changes: object) -> Settings:
@@ -76,15 +77,16 @@ def settings(make_settings: MakeSettings) -> Settings:
 
 
 @pytest.fixture
-def alive(settings: Settings) -> Iterator[None]:
-    """A worker's heart beats."""
-    with beating(settings):
+def live_worker(settings: Settings) -> Iterator[None]:
+    """Heartbeats of the worker w1, which takes no jobs."""
+    with heartbeat(settings):
         yield
 
 
 @contextmanager
-def beating(settings: Settings) -> Iterator[None]:
-    with Heartbeat(settings, INFO, lanes=1), connect(settings) as client:
+def heartbeat(settings: Settings) -> Iterator[None]:
+    """Send heartbeats of the worker w1 during the block."""
+    with Heartbeat(settings, INFO, loops=1), connect(settings) as client:
         wait_until(lambda: client.exists(Keys(settings).worker("w1")))
         yield
 
@@ -96,7 +98,7 @@ def keys(settings: Settings) -> Keys:
 
 @pytest.fixture
 def services(settings: Settings, tmp_path: Path) -> Iterator[Services]:
-    """The real scripts as processes, with the module's settings; none of them outlives the test."""
+    """Starts the real scripts as processes with the module's settings, and stops them after the test."""
     services = Services(settings, tmp_path)
     yield services
     services.close()
@@ -105,7 +107,7 @@ def services(settings: Settings, tmp_path: Path) -> Iterator[Services]:
 
 @pytest.fixture(scope="session")
 def model_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where exported networks are kept, so that each is exported once."""
+    """A model cache for all tests, so that each network is exported once."""
     return tmp_path_factory.mktemp("models")
 
 
@@ -119,7 +121,7 @@ def colour_network(tmp_path_factory: pytest.TempPathFactory, model_cache: Path) 
 
 @pytest.fixture
 def colour_settings(colour_network: dict[str, object], make_settings: MakeSettings) -> MakeSettings:
-    """Settings that serve the colour network."""
+    """Makes settings that serve the colour network."""
 
     def make(**changes: object) -> Settings:
         return make_settings(**(colour_network | {"batch_size": 4} | changes))
@@ -131,7 +133,7 @@ def colour_settings(colour_network: dict[str, object], make_settings: MakeSettin
 def served(
     redis_url: str, colour_network: dict[str, object], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Process, str]]:
-    """A web server and its URL, with a worker, for all tests of a file."""
+    """A web server and its URL, with a worker, shared by all tests of a module."""
     changes = colour_network | {"redis_url": redis_url, "key_prefix": f"{uuid.uuid4().hex}:", "web_processes": 1}
     services = Services(Settings(_env_file=None, **changes), tmp_path_factory.mktemp("served"))  # type: ignore[call-arg, arg-type]
     try:

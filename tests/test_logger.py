@@ -1,4 +1,4 @@
-"""The log: one line an event, the same for our own events and the libraries'."""
+"""The log: one line per event, in the same format for our own events and those of libraries."""
 
 import json
 import logging
@@ -37,7 +37,7 @@ def test_an_event_is_one_line_of_time_server_script_action_and_fields(capsys: py
     )
 
 
-def test_nothing_that_a_client_sends_can_break_or_forge_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_clients_cannot_break_or_forge_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("web", "text", "info")
     log("request_answered", path="/x\n2026-01-01T00:00:00.000Z web forged id=1", name="a b=\u2028c\x1b[31m")
     lines = capsys.readouterr().err.splitlines()
@@ -60,7 +60,7 @@ def test_json_lines_have_the_same_fields(capsys: pytest.CaptureFixture[str]) -> 
     }
 
 
-def test_the_libraries_records_have_the_same_form(capsys: pytest.CaptureFixture[str]) -> None:
+def test_records_of_libraries_have_the_same_format(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("web", "text", "info")
     logging.getLogger("some.library").warning("two words")
     assert capsys.readouterr().err.endswith(
@@ -68,7 +68,7 @@ def test_the_libraries_records_have_the_same_form(capsys: pytest.CaptureFixture[
     )
 
 
-def test_a_traceback_stays_on_its_events_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_traceback_is_on_the_line_of_its_event(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("web", "text", "info")
     try:
         raise ZeroDivisionError
@@ -79,7 +79,7 @@ def test_a_traceback_stays_on_its_events_line(capsys: pytest.CaptureFixture[str]
     assert "ZeroDivisionError" in lines[0]
 
 
-def test_events_below_the_level_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_events_below_the_log_level_are_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging("web", "text", "warning")
     log("job_done")
     log("job_expired", level="warning")

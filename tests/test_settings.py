@@ -1,18 +1,21 @@
-"""The settings: defaults that work, one line for a wrong value, and a README that lists them all."""
+"""The settings: working defaults, errors of one line, and complete documentation."""
 
 import re
+import socket
+import sys
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
 import settings as settings_module
-from settings import Settings, load_settings
+from project import PROJECT_DIR
+from settings import Settings, install_command, load_settings
 
-README = Path(__file__).parent.parent / "README.md"
+DESCRIPTION = PROJECT_DIR / "docs" / "settings.md"
 
 
-def test_without_any_setting_everything_has_a_default(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_setting_has_a_default(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     settings = Settings(_env_file=None)  # type: ignore[call-arg]
@@ -20,8 +23,8 @@ def test_without_any_setting_everything_has_a_default(monkeypatch: pytest.Monkey
     assert (settings.host, settings.port) == ("127.0.0.1", 5000)
 
 
-def test_the_environment_wins_over_the_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / ".env").write_text("PORT=6001\nIMAGE_QUEUE=from_file\nSOMETHING_ELSE=1\n")
+def test_the_environment_overrides_the_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("PORT=6001\nIMAGE_QUEUE=from_file\nAPI_KEY=of_the_clients\n")
     monkeypatch.setitem(Settings.model_config, "env_file", tmp_path / ".env")
     monkeypatch.setenv("PORT", "6002")
     settings = load_settings()
@@ -51,7 +54,7 @@ def test_the_environment_wins_over_the_env_file(tmp_path: Path, monkeypatch: pyt
         ("CACHE_TTL_S", "99999999"),
     ],
 )
-def test_a_wrong_value_ends_the_program_with_one_line_that_names_it(
+def test_an_invalid_value_ends_the_program_with_one_line_that_names_the_setting(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -60,6 +63,41 @@ def test_a_wrong_value_ends_the_program_with_one_line_that_names_it(
     message = str(stopped.value)
     assert message.startswith(f"wrong setting: {name}: ")
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("MODELL=x", "MODELL: there is no such setting, but .env has it; did you mean MODEL?"),
+        ("web_proceses=x", "WEB_PROCESES: there is no such setting, but .env has it; did you mean WEB_PROCESSES?"),
+        ("XYZ=x", "XYZ: there is no such setting, but .env has it; docs/settings.md lists them all"),
+    ],
+)
+def test_an_unknown_name_in_the_env_file_is_refused_with_the_closest_match(
+    line: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text(f"{line}\n")
+    monkeypatch.setitem(Settings.model_config, "env_file", tmp_path / ".env")
+    with pytest.raises(SystemExit) as stopped:
+        load_settings()
+    assert str(stopped.value) == f"wrong setting: {message}"
+
+
+def test_unknown_names_in_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELL", "x")
+    assert Settings(_env_file=None).model == "auto"  # type: ignore[call-arg]
+
+
+def test_two_web_servers_on_one_host_have_different_names_in_the_log() -> None:
+    first, second = (Settings(_env_file=None, port=port) for port in (5000, 5001))  # type: ignore[call-arg]
+    assert first.name_of("web") == f"{socket.gethostname()}-web-5000"
+    assert second.name_of("web") != first.name_of("web")
+    assert Settings(_env_file=None, server_name="mine").name_of("web") == "mine"  # type: ignore[call-arg]
+
+
+def test_packages_are_installed_with_the_pip_of_the_running_python() -> None:
+    command = f"{sys.prefix}/bin/pip install -r requirements-int8.txt -c requirements-dev.lock"
+    assert install_command("requirements-int8.txt") == command
 
 
 def test_a_password_in_the_redis_url_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,8 +109,8 @@ def test_a_password_in_the_redis_url_is_never_shown(monkeypatch: pytest.MonkeyPa
     assert "hunter2" not in str(stopped.value)
 
 
-def test_the_readme_lists_every_setting_with_its_default() -> None:
-    rows = re.findall(r"^\| `([A-Z_]+)` \| (.*?) \|", README.read_text(), re.MULTILINE)
+def test_the_documentation_lists_every_setting_with_its_default() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (.*?) \|", DESCRIPTION.read_text(), re.MULTILINE)
     documented = {name: default.strip("`") for name, default in rows}
     assert set(documented) == {name.upper() for name in Settings.model_fields}
     for name, field in Settings.model_fields.items():
@@ -83,5 +121,5 @@ def test_the_readme_lists_every_setting_with_its_default() -> None:
         assert documented[name.upper()] in shown, name
 
 
-def test_the_env_file_is_looked_for_beside_the_code() -> None:
+def test_the_env_file_is_read_from_the_folder_of_the_code() -> None:
     assert Settings.model_config["env_file"] == Path(settings_module.__file__).parent / ".env"

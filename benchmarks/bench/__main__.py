@@ -1,8 +1,8 @@
-"""The performance benchmark: the service against the bare network, and against the protocol that it began with.
+"""The performance benchmark: the service compared with the bare network and with the original protocol.
 
     python -m benchmarks.bench --quick --only resnet50 costless
 
-Each target is one row of the table; the exit code is 1 when one was missed. Linux only, for /proc.
+Each target is one row of the table; the exit code is 1 when one was missed. Linux only.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from benchmarks.bench.plot import save_plot
 from benchmarks.bench.report import machine, report
 from benchmarks.bench.row import Row, at_most
 from benchmarks.bench.summary import summary
-from settings import PROJECT_DIR
+from project import PROJECT_DIR
 
 PARTS: tuple[type[Part], ...] = (
     ResNet50Part,
@@ -36,22 +36,22 @@ PARTS: tuple[type[Part], ...] = (
     ScalingPart,
     StartPart,
 )
-# What `--full` adds.
+# Added by `--full`.
 OPTIONAL: tuple[type[Part], ...] = (SizesPart,)
 CACHE = PROJECT_DIR / ".cache" / "bench"
 
 
 def main() -> int:
-    """Measure, print the table, write the files and return the exit code."""
-    usual, more = ([part.name for part in parts] for parts in (PARTS, OPTIONAL))
+    """Measure, write the files, print the table and return the exit code."""
+    default, more = ([part.name for part in parts] for parts in (PARTS, OPTIONAL))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="shorter and fewer rounds, for a first look")
-    parser.add_argument("--full", action="store_true", help=f"with what has no target: {', '.join(more)}")
-    parser.add_argument("--only", nargs="+", choices=usual + more, metavar="NAME", help=f"{', '.join(usual + more)}")
+    parser.add_argument("--quick", action="store_true", help="shorter and fewer rounds, for a first impression")
+    parser.add_argument("--full", action="store_true", help=f"also measure what has no target: {', '.join(more)}")
+    parser.add_argument("--only", nargs="+", choices=default + more, metavar="NAME", help=", ".join(default + more))
     parser.add_argument("--json", type=Path, default=CACHE / "report.json", help="default: %(default)s")
     parser.add_argument("--plot", type=Path, default=CACHE / "report.png", help="default: %(default)s")
     args = parser.parse_args()
-    names = args.only or (usual + more if args.full else usual)
+    names = args.only or (default + more if args.full else default)
     rows = run(QUICK if args.quick else FULL, names, CACHE, args.json, args.plot)
     print("\n" + summary(rows, json.loads(args.json.read_text())))
     print(f"\nAll figures are in {args.json}, the graphs in {args.plot}.")

@@ -1,4 +1,4 @@
-"""The bare script as a process that waits until its next round."""
+"""Runs the bare script as a process that computes only during a round."""
 
 import json
 import subprocess
@@ -7,15 +7,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self, cast
 
-from settings import PROJECT_DIR
+from project import PROJECT_DIR
 
 
 class BareNetwork:
-    """Computes only during `measure`; to be used with `with`.
+    """The process of the bare script; to be used with `with`.
 
     Args:
-        network: an OpenVINO file.
-        streams: how many pictures are computed at once.
+        network: the OpenVINO file.
+        streams: the number of pictures computed at once.
     """
 
     def __init__(self, network: Path, streams: int) -> None:
@@ -36,14 +36,14 @@ class BareNetwork:
 
     @property
     def pid(self) -> int:
-        """The process's number."""
+        """The process ID."""
         return self._process.pid
 
     def measure(self, seconds: float) -> dict[str, float]:
         """Compute for some seconds; return `images_per_s` and `latency_ms`."""
         print(seconds, file=self._process.stdin, flush=True)
-        reached: dict[str, float] = json.loads(self._read())
-        return reached
+        measured: dict[str, float] = json.loads(self._read())
+        return measured
 
     def _read(self) -> str:
         return cast(IO[str], self._process.stdout).readline()

@@ -1,9 +1,9 @@
-"""The network and nothing else: what the processor can do when there is no service around it.
+"""Computes the network without any service around it, which is the most that the processor can do.
 
     python bare_script.py model.xml 2
 
-computes picture after picture with as many at once as the second argument says. For each line on standard input, a
-number of seconds, it does so for that long and prints what it has reached, as JSON.
+The second argument is the number of pictures that are computed at once. Each line on standard input is a number of
+seconds: the script computes for that long and prints its throughput and latency as JSON.
 """
 
 import json
@@ -16,8 +16,8 @@ SHAPE = (1, 224, 224, 3)
 
 
 def main() -> None:
-    """Load the network, then measure whenever told so."""
-    # Without this, importing OpenVINO reports to a statistics server over the network.
+    """Load the network, then measure once for each line of input."""
+    # Importing OpenVINO would report usage statistics over the network.
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     import numpy as np
     import openvino
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def _compute(requests: Any, pixels: Any, seconds: float) -> dict[str, float]:
-    """Keep all requests busy for some seconds; return pictures a second and the median latency in ms."""
+    """Keep all requests busy for some seconds; return pictures per second and the median latency in ms."""
     latencies: list[float] = []
     requests.set_callback(lambda _request, began: latencies.append(time.perf_counter() - began))
     started = time.perf_counter()
@@ -42,8 +42,8 @@ def _compute(requests: Any, pixels: Any, seconds: float) -> dict[str, float]:
         requests.get_idle_request_id()
         requests.start_async({0: pixels}, time.perf_counter())
     requests.wait_all()
-    took = time.perf_counter() - started
-    return {"images_per_s": len(latencies) / took, "latency_ms": statistics.median(latencies) * 1000}
+    duration_s = time.perf_counter() - started
+    return {"images_per_s": len(latencies) / duration_s, "latency_ms": statistics.median(latencies) * 1000}
 
 
 if __name__ == "__main__":

@@ -1,41 +1,40 @@
-"""A light load generator: so many clients, each of which sends its next request when the last one is answered.
+"""Closed-loop rounds: each client sends its next request as soon as the last one is answered.
 
-It shares the cores with the service, so it is bare sockets with the request's bytes ready made.
+The load generator is the one of the stress test: urllib3 in threads of this process, with a pool of one keep-alive
+connection per client. It shares the cores with the service and is not free: about 0.9 ms of processor time per request,
+where bare sockets with a prepared request take 0.2 ms. So each round reports the generator's share.
 """
 
-import itertools
 import os
 import re
-import socket
 import statistics
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from load_test.latency import percentiles
+from clients.load import Load
+from clients.report import GOOD, percentiles
+from clients.sender import Sender
 
 TIMEOUT_S = 60
-RECEIVED_AT_ONCE_BYTES = 65536
-_BOUNDARY = "picture-boundary"
-_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-_TIMING = re.compile(rb"\r\nserver-timing: *([^\r]+)", re.IGNORECASE)
 _TIMING_PART = re.compile(r"(\w+);dur=([\d.]+)")
 
 
 @dataclass(frozen=True)
 class Round:
-    """What one round of requests has shown; times in ms are of the answered requests only.
+    """The measurements of one round; latencies are those of successful requests.
 
     Attributes:
-        failures: how often something else than an answer came.
-        images_per_s: answers a second, the warm-up left out.
-        seconds: how long all of it took.
+        answered: the number of successful requests, including the warm-up.
+        failures: the number of requests with each other outcome.
+        seconds: how long the round took, including the warm-up.
+        images_per_s: successful requests per second, without the warm-up.
         server_timing_ms: the median of each part of the header Server-Timing.
-        generator_share: how much of all cores the load generator itself took.
-        cpu_ms: the processor time for each request, by process; that of the load generator itself is always there.
+        generator_share: the load generator's share of all cores.
+        cpu_ms: processor time per request, by process; the load generator's is always there.
     """
 
     clients: int
@@ -51,151 +50,100 @@ class Round:
 
 
 class NoAnswer(Exception):
-    """Nothing at all has come back, so that there is nothing to tell."""
+    """No request was successful, so there is nothing to measure."""
 
 
-@dataclass
-class _Seen:
-    """What the clients have seen: for each answer when it came, how long it took, and its head."""
+class _Answer(NamedTuple):
+    """A successful request; `arrived_at` is in seconds of `time.monotonic`."""
 
-    answers: list[tuple[float, float, bytes]] = field(default_factory=list)
-    failures: Counter[str] = field(default_factory=Counter)
-
-    def between(self, began: float, ended: float) -> list[tuple[float, float, bytes]]:
-        """Return the answers that came in a span of time."""
-        return [answer for answer in self.answers if began <= answer[0] <= ended]
+    arrived_at: float
+    latency_s: float
+    server_timing: str
 
 
-class _Client:
-    """One client with one connection, which is kept open if the server lets it."""
+class _Recorder:
+    """Sends requests and records their answers; safe to use from many threads."""
 
-    def __init__(self, url: str, picture: bytes) -> None:
-        address = urlsplit(url)
-        self._address = (str(address.hostname), int(address.port or 80))
-        self._request = _request(self._address, picture)
-        self._socket: socket.socket | None = None
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+        self.answers: list[_Answer] = []
 
-    def send(self) -> bytes:
-        """Send the picture and return the answer's head."""
-        if self._socket is None:
-            self._socket = socket.create_connection(self._address, TIMEOUT_S)
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket.sendall(self._request)
-        head = self._receive(self._socket)
-        if head.startswith(b"HTTP/1.0") or b"\r\nConnection: close" in head:
-            self.close()
-        return head
-
-    def close(self) -> None:
-        """Close the connection; the next request opens another one."""
-        if self._socket:
-            self._socket.close()
-            self._socket = None
-
-    @staticmethod
-    def _receive(connection: socket.socket) -> bytes:
-        received = b""
-        while (end := received.find(b"\r\n\r\n")) < 0:
-            received += _some(connection)
-        head = received[:end]
-        length = _LENGTH.search(head)
-        missing = int(length.group(1)) - (len(received) - end - 4) if length else 0
-        while missing > 0:
-            missing -= len(_some(connection))
-        return head
+    def send(self) -> str:
+        sent_at = time.monotonic()
+        reply = self._sender.request()
+        arrived_at = time.monotonic()
+        if reply.outcome == GOOD:
+            self.answers.append(_Answer(arrived_at, arrived_at - sent_at, reply.headers.get("Server-Timing", "")))
+        return reply.outcome
 
 
-def _some(connection: socket.socket) -> bytes:
-    received = connection.recv(RECEIVED_AT_ONCE_BYTES)
-    if not received:
-        raise ConnectionError("the server closed the connection")
-    return received
+@dataclass(frozen=True)
+class _Recording:
+    """A whole round before it is summarized: what was answered, when, and what that cost the load generator."""
 
-
-def _request(address: tuple[str, int], picture: bytes) -> bytes:
-    disposition = 'Content-Disposition: form-data; name="image"; filename="picture.jpg"'
-    form = f"--{_BOUNDARY}\r\n{disposition}\r\nContent-Type: image/jpeg\r\n\r\n".encode()
-    form += picture + f"\r\n--{_BOUNDARY}--\r\n".encode()
-    lines = [
-        "POST /predict HTTP/1.1",
-        f"Host: {address[0]}:{address[1]}",
-        f"Content-Type: multipart/form-data; boundary={_BOUNDARY}",
-        f"Content-Length: {len(form)}",
-    ]
-    return "\r\n".join([*lines, "\r\n"]).encode() + form
+    clients: int
+    answers: Sequence[_Answer]
+    failures: Mapping[str, int]
+    began_at: float
+    ended_at: float
+    cpu_s: float
 
 
 def send_for(url: str, picture: bytes, clients: int, seconds: float, warm_up_s: float) -> Round:
-    """Send for some seconds after a warm-up, and return what the clients saw in them."""
-    measured_from = time.perf_counter() + warm_up_s
-    until = measured_from + seconds
-    return _run(url, picture, clients, lambda: time.perf_counter() < until, (measured_from, until))
+    """Send for some seconds after a warm-up, and measure the requests that are answered in that window."""
+    recording = _record(url, picture, clients, count=None, duration_s=warm_up_s + seconds)
+    measured_from = recording.began_at + warm_up_s
+    return _summary(recording, measured_from, measured_from + seconds)
 
 
 def send_so_many(url: str, picture: bytes, clients: int, requests: int) -> Round:
-    """Send so many requests, without a warm-up."""
-    tickets = itertools.count()
-    return _run(url, picture, clients, lambda: next(tickets) < requests)
+    """Send a number of requests, without a warm-up."""
+    recording = _record(url, picture, clients, count=requests, duration_s=None)
+    return _summary(recording, recording.began_at, recording.ended_at)
 
 
-def _run(
-    url: str, picture: bytes, clients: int, more: Callable[[], bool], window: tuple[float, float] | None = None
-) -> Round:
-    seen = _Seen()
-    threads = [threading.Thread(target=_work, args=(url, picture, more, seen)) for _ in range(clients)]
-    began, cpu_began = time.perf_counter(), time.process_time()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    ended, cpu_s = time.perf_counter(), time.process_time() - cpu_began
-    if not window or not seen.between(*window):
-        # Not even the first answers have come in time, so all that there are must do.
-        window = (began, ended)
-    return _summary(seen, clients, ended - began, window, cpu_s)
-
-
-def _work(url: str, picture: bytes, more: Callable[[], bool], seen: _Seen) -> None:
-    client = _Client(url, picture)
-    while more():
-        began = time.perf_counter()
+def _record(url: str, picture: bytes, clients: int, count: int | None, duration_s: float | None) -> _Recording:
+    stop = threading.Event()
+    with Sender(url, [picture], clients, TIMEOUT_S) as sender:
+        recorder = _Recorder(sender)
+        began_at, cpu_before_s = time.monotonic(), time.process_time()
+        load = Load(recorder.send, stop)
         try:
-            head = client.send()
-        except OSError as error:
-            seen.failures[type(error).__name__] += 1
-            client.close()
-            continue
-        ended = time.perf_counter()
-        if head.split(b" ", 2)[1] == b"200":
-            seen.answers.append((ended, ended - began, head))
-        else:
-            seen.failures[head.split(b"\r\n")[0].decode()] += 1
-    client.close()
+            load.closed_loop(clients, count, duration_s)
+        finally:
+            # So that the threads send nothing more after Ctrl-C.
+            stop.set()
+        ended_at, cpu_s = time.monotonic(), time.process_time() - cpu_before_s
+    failures = Counter(sample.outcome for sample in load.results.samples if sample.outcome != GOOD)
+    if not recorder.answers:
+        raise NoAnswer(f"no request of {clients} clients was successful: {dict(failures)}")
+    return _Recording(clients, recorder.answers, failures, began_at, ended_at, cpu_s)
 
 
-def _summary(seen: _Seen, clients: int, seconds: float, window: tuple[float, float], cpu_s: float) -> Round:
-    answers = seen.between(*window)
-    if not answers:
-        raise NoAnswer(f"no request of {clients} clients was answered: {dict(seen.failures)}")
-    latency_ms = percentiles([latency_s * 1000 for _, latency_s, _ in answers])
+def _summary(recording: _Recording, start: float, end: float) -> Round:
+    """Measure the answers that arrived in a window; where there are none, those of the whole round."""
+    measured = [answer for answer in recording.answers if start <= answer.arrived_at <= end]
+    if not measured:
+        measured, start, end = list(recording.answers), recording.began_at, recording.ended_at
+    seconds, answered = recording.ended_at - recording.began_at, len(recording.answers)
+    latency_ms = percentiles([answer.latency_s * 1000 for answer in measured])
     return Round(
-        clients=clients,
-        answered=len(seen.answers),
-        failures=dict(seen.failures),
+        clients=recording.clients,
+        answered=answered,
+        failures=dict(recording.failures),
         seconds=seconds,
-        images_per_s=len(answers) / (window[1] - window[0]),
+        images_per_s=len(measured) / (end - start),
         p50_ms=latency_ms["p50"],
         p99_ms=latency_ms["p99"],
-        server_timing_ms=_server_timing([head for _, _, head in answers]),
-        generator_share=cpu_s / seconds / len(os.sched_getaffinity(0)),
-        cpu_ms={"load generator": cpu_s / len(seen.answers) * 1000},
+        server_timing_ms=_median_timing_ms(measured),
+        generator_share=recording.cpu_s / seconds / len(os.sched_getaffinity(0)),
+        cpu_ms={"load generator": recording.cpu_s / answered * 1000},
     )
 
 
-def _server_timing(heads: Sequence[bytes]) -> dict[str, float]:
+def _median_timing_ms(answers: Sequence[_Answer]) -> dict[str, float]:
     values: dict[str, list[float]] = {}
-    for head in heads:
-        if found := _TIMING.search(head):
-            for name, milliseconds in _TIMING_PART.findall(found.group(1).decode()):
-                values.setdefault(name, []).append(float(milliseconds))
+    for answer in answers:
+        for name, milliseconds in _TIMING_PART.findall(answer.server_timing):
+            values.setdefault(name, []).append(float(milliseconds))
     return {name: statistics.median(times) for name, times in values.items()}

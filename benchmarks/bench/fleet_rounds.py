@@ -1,4 +1,4 @@
-"""Rounds of requests to a fleet, with what they cost each of its processes, and Redis."""
+"""Rounds of requests to a fleet, with their cost in each of its processes and in Redis."""
 
 import statistics
 import time
@@ -8,28 +8,28 @@ from dataclasses import dataclass, replace
 
 from benchmarks.bench.closed_loop import Round, send_for, send_so_many
 from benchmarks.bench.pace import Pace
-from benchmarks.bench.processes import cpu_seconds, group_of
-from benchmarks.fleet import Fleet
-from helpers import image_to_pixels
+from benchmarks.fleet import Fleet, Server
+from benchmarks.processes import cpu_seconds
+from pictures.decoding import decode_image
 
 DECODED_TIMES = 20
 PINGS = 200
-# Long enough for a core to fall asleep, and shorter than one request.
+# Long enough for a core to enter an idle state, and shorter than one request.
 REST_S = 0.006
-# What is not a request's doing: our own question, and what connections and scripts need once.
+# Not caused by requests: our own INFO, and what connections and scripts need once.
 NOT_COUNTED = {"info", "client|setinfo", "script|load", "hello", "auth", "select"}
-# What a process that looks for an answer or for work again and again would send.
+# Commands of a process that polls for results or for jobs.
 POLLING = {"get", "exists", "lindex", "lrange"}
 
 
 @dataclass(frozen=True)
 class RedisCost:
-    """What one request costs Redis, on average.
+    """The cost of one request in Redis, on average.
 
     Attributes:
-        bytes_in: what is sent to Redis.
-        bytes_out: what Redis sends.
-        commands: how many of each command, those in scripts too.
+        bytes_in: sent to Redis.
+        bytes_out: sent by Redis.
+        commands: the number of each command, including those called by scripts.
     """
 
     bytes_in: float
@@ -38,47 +38,48 @@ class RedisCost:
 
     @property
     def polls(self) -> float:
-        """How many commands of a request look whether there is something."""
+        """The number of commands per request that poll."""
         return sum(number for name, number in self.commands.items() if name in POLLING)
 
 
 def fleet_round(fleet: Fleet, picture: bytes, clients: int, pace: Pace) -> Round:
-    """Send requests for as long as a round is, and note what they cost each process."""
+    """Send requests for one round, and add the processor time of each process."""
     before = _cpu_seconds(fleet)
-    seen = send_for(f"{fleet.urls()[0]}/predict", picture, clients, pace.seconds, pace.warm_up_s)
+    measured = send_for(fleet.urls()[0], picture, clients, pace.seconds, pace.warm_up_s)
     cpu_s = {name: seconds - before[name] for name, seconds in _cpu_seconds(fleet).items()}
-    return replace(seen, cpu_ms=seen.cpu_ms | {name: s / seen.answered * 1000 for name, s in cpu_s.items()})
+    return replace(measured, cpu_ms=measured.cpu_ms | {name: s / measured.answered * 1000 for name, s in cpu_s.items()})
 
 
 def redis_cost(fleet: Fleet, picture: bytes, requests: int) -> RedisCost:
-    """Send requests one after the other and ask Redis what it has had to do for them."""
-    url = f"{fleet.urls()[0]}/predict"
-    # Connections and scripts are there after the first.
+    """Send requests one after the other, and count what Redis did for them."""
+    url = fleet.urls()[0]
+    # The first requests open connections and load scripts.
     send_so_many(url, picture, 1, 2)
     before, calls_before = fleet.redis_client.info("stats"), _calls(fleet)
     send_so_many(url, picture, 1, requests)
     calls = _calls(fleet) - calls_before
     after = fleet.redis_client.info("stats")
-    sent = {way: after[f"total_net_{way}_bytes"] - before[f"total_net_{way}_bytes"] for way in ("input", "output")}
+    traffic = {
+        direction: after[f"total_net_{direction}_bytes"] - before[f"total_net_{direction}_bytes"]
+        for direction in ("input", "output")
+    }
     commands = {name: number / requests for name, number in sorted(calls.items())}
-    return RedisCost(sent["input"] / requests, sent["output"] / requests, commands)
+    return RedisCost(traffic["input"] / requests, traffic["output"] / requests, commands)
 
 
 def decode_ms(picture: bytes, fleet: Fleet) -> float:
-    """Return how long it takes to decode and resize a picture as the web server does; the median, in ms."""
+    """Return the median time to decode and resize a picture as the web server does, in ms."""
     settings = fleet.settings
     seconds = []
     for _ in range(DECODED_TIMES):
         began = time.perf_counter()
-        image_to_pixels(
-            picture, settings.image_width, settings.image_height, settings.image_chans, settings.max_image_pixels
-        )
+        decode_image(picture, settings.image_shape, settings.max_image_pixels)
         seconds.append(time.perf_counter() - began)
     return statistics.median(seconds) * 1000
 
 
 def ping_ms(fleet: Fleet) -> dict[str, float]:
-    """Return the time of a PING to Redis, one right after the other and after a rest, in which cores fall asleep."""
+    """Return the median time of a PING to Redis: without a pause, and after a pause in which cores become idle."""
     return {"one after the other": _ping_ms(fleet, 0), f"after {REST_S * 1000:g} ms of rest": _ping_ms(fleet, REST_S)}
 
 
@@ -92,21 +93,18 @@ def _ping_ms(fleet: Fleet, rest_s: float) -> float:
     return statistics.median(seconds) * 1000
 
 
-def usual_images_per_s(rounds: Sequence[Round], clients: int) -> float:
-    """Return the median of the rounds' throughputs: other programs disturb some of them."""
+def median_images_per_s(rounds: Sequence[Round], clients: int) -> float:
+    """Return the median throughput of the rounds, since other programs disturb some of them."""
     return statistics.median(each.images_per_s for each in rounds if each.clients == clients)
 
 
-def usual_latency_ms(rounds: Sequence[Round]) -> float:
+def median_latency_ms(rounds: Sequence[Round]) -> float:
     """Return the median of the rounds' median latencies at one client."""
     return statistics.median(each.p50_ms for each in rounds if each.clients == 1)
 
 
 def one_request_ms(rounds: Sequence[Round]) -> dict[str, float]:
-    """Return where the time of a request goes at one client, in the best round.
-
-    It is the median latency, which the web server's own words in Server-Timing are taken from, part by part.
-    """
+    """Split the median latency at one client, in the best round, into the parts that Server-Timing reports."""
     best = min((each for each in rounds if each.clients == 1), key=lambda each: each.p50_ms)
     parts = dict(best.server_timing_ms)
     total = parts.pop("total", 0.0)
@@ -118,13 +116,15 @@ def one_request_ms(rounds: Sequence[Round]) -> dict[str, float]:
 
 
 def _cpu_seconds(fleet: Fleet) -> dict[str, float]:
-    redis_pid: int = fleet.redis_client.info("server")["process_id"]
-    groups = {
-        "web server": [pid for server in fleet.web_servers for pid in group_of(server.process.popen.pid)],
-        "worker": [pid for server in fleet.workers for pid in group_of(server.process.popen.pid)],
-        "redis": [redis_pid],
+    return {
+        "web server": cpu_seconds(_pids(fleet.web_servers)),
+        "worker": cpu_seconds(_pids(fleet.workers)),
+        "redis": cpu_seconds([fleet.redis_client.info("server")["process_id"]]),
     }
-    return {name: cpu_seconds(pids) for name, pids in groups.items()}
+
+
+def _pids(servers: Sequence[Server]) -> list[int]:
+    return [server.process.popen.pid for server in servers]
 
 
 def _calls(fleet: Fleet) -> Counter[str]:

@@ -1,8 +1,8 @@
-"""The networks that are measured: each a Keras file, and its export to OpenVINO.
+"""The networks that are measured: each is a Keras file and its export to OpenVINO.
 
     python -m benchmarks.bench.networks_measured resnet50 DIR
 
-makes one. Its weights are random, which costs the processor as much as any others.
+creates one. Its weights are random: any others would take the same time.
 """
 
 import subprocess
@@ -12,18 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.colour_network import network_settings, save_network
-from networks import find_network
-from openvino_export import exported
-from settings import PROJECT_DIR, Settings
+from inference.networks import resolve_network
+from inference.openvino_export import ensure_exported
+from project import PROJECT_DIR
+from settings import Settings
 
 RESNET50 = "resnet50"
-# Its answers cost next to nothing, so that all the time is the service's own.
+# Takes almost no time, so what is measured is the service itself.
 COSTLESS = "colours"
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network's files, in a folder of their own."""
+    """A network and the folder of its files."""
 
     name: str
     folder: Path
@@ -37,17 +38,17 @@ class Network:
         return cache | {"model": str(self.folder / "resnet50_random.keras"), "preprocess": "caffe"}
 
     def loaded_settings(self) -> Settings:
-        """Return the same, as the service reads them."""
+        """Return these settings as the service loads them."""
         return Settings(_env_file=None, **self.settings)  # type: ignore[call-arg, arg-type]
 
     def exported(self) -> Path:
-        """Return OpenVINO's copy, from uint8 pixels to probabilities; once a worker has run, it is there."""
+        """Return the OpenVINO file, from uint8 pixels to probabilities; export it if no worker has done so."""
         settings = self.loaded_settings()
-        return exported(find_network(settings), settings)
+        return ensure_exported(resolve_network(settings), settings)
 
 
 def measured_network(name: str, cache: Path) -> Network:
-    """Return a network from the cache; when it is not there, make it in a process that takes TensorFlow with it."""
+    """Return a network from the cache; a missing one is created in a child process, which loads TensorFlow."""
     network = Network(name, cache / name)
     if not network.folder.exists():
         cache.mkdir(parents=True, exist_ok=True)
@@ -59,7 +60,7 @@ def measured_network(name: str, cache: Path) -> Network:
     return network
 
 
-def _make(network: Network) -> None:
+def _create(network: Network) -> None:
     import keras
 
     network.folder.mkdir()
@@ -68,9 +69,9 @@ def _make(network: Network) -> None:
         save_network(network.folder)
     else:
         keras.applications.ResNet50(weights=None).save(str(network.settings["model"]))
-    # Now, since TensorFlow is here already.
+    # Exported here, where TensorFlow is loaded anyway.
     network.exported()
 
 
 if __name__ == "__main__":
-    _make(Network(sys.argv[1], Path(sys.argv[2])))
+    _create(Network(sys.argv[1], Path(sys.argv[2])))

@@ -1,7 +1,7 @@
-"""What not to do: the way in which the tutorial that this service began as passes its messages, to compare with.
+"""The message protocol of the tutorial on which this service is based, for comparison; an example of what not to do.
 
-Pictures go through Redis as float32, 803 kB of base64 each, and both sides ask again and again whether there is
-something. Read, written anew and kept here only to be measured.
+Pictures pass through Redis as float32, 803 kB of base64 each, and both sides poll. This is our own emulation, used only
+by the benchmark.
 """
 
 import base64
@@ -19,11 +19,11 @@ Pixels = npt.NDArray[np.float32]
 
 
 def encode_job(job_id: str, pixels: Pixels) -> str:
-    """Return the job as it stands in the queue."""
+    """Return a job as it is queued."""
     return json.dumps({"id": job_id, "image": base64.b64encode(pixels.tobytes()).decode()})
 
 
 def decode_job(text: bytes) -> tuple[str, Pixels]:
-    """Return what `encode_job` was given."""
+    """Return the ID and pixels of a queued job."""
     job: dict[str, Any] = json.loads(text)
     return job["id"], np.frombuffer(base64.b64decode(job["image"]), np.float32).reshape(SHAPE)

@@ -1,4 +1,4 @@
-"""What not to do: a web server that asks Redis every quarter of a second whether the answer is there."""
+"""Emulates the original web server, which polls Redis for the result every quarter of a second."""
 
 import io
 import json
@@ -13,7 +13,7 @@ from PIL import Image
 from benchmarks.bench.original_protocol import SHAPE, SLEEP_S, Pixels, encode_job
 from settings import Settings, load_settings
 
-# What the network's training subtracted from blue, green and red.
+# Means of blue, green and red in the network's training data.
 CAFFE_MEANS = np.array([103.939, 116.779, 123.68], np.float32)
 
 
@@ -45,7 +45,7 @@ def _prepare(upload: bytes) -> Pixels:
 
 
 def main() -> None:
-    """Serve with Flask's own server, a thread for each request."""
+    """Serve with Flask's development server, one thread per request."""
     settings = load_settings()
     client = redis.Redis.from_url(settings.redis_url.get_secret_value())
     create_app(settings, client).run(settings.host, settings.port, threaded=True)

@@ -1,4 +1,4 @@
-"""What not to do: a worker that reads the list, predicts, trims the list, sleeps a quarter of a second, and so on."""
+"""Emulates the original worker, a loop: read the list, predict, trim the list, sleep a quarter of a second."""
 
 import json
 import time
@@ -15,7 +15,7 @@ TOP_CLASSES = 5
 
 
 def main() -> None:
-    """Serve until the process is ended."""
+    """Serve until the process is terminated."""
     settings = load_settings()
     configure_logging("original", settings.log_format, settings.log_level)
     import keras
@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def serve(settings: Settings, client: redis.Redis, model: Any) -> None:
-    """Take what is in the list; two of these would take the same."""
+    """Process what is in the list; two workers would process the same jobs."""
     while True:
         queued = cast(list[bytes], client.lrange(settings.image_queue, 0, BATCH - 1))
         jobs = [decode_job(text) for text in queued]

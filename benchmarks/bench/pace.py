@@ -1,4 +1,4 @@
-"""How long the benchmark takes for each of its measurements."""
+"""The number and length of the benchmark's rounds."""
 
 from dataclasses import dataclass
 
@@ -7,23 +7,23 @@ from benchmarks.bench.networks_measured import COSTLESS, RESNET50
 
 @dataclass(frozen=True)
 class Pace:
-    """How often and how long.
+    """The number and length of rounds.
 
     Attributes:
-        network: the one that is measured as ResNet50, which a test replaces by one that costs nothing.
-        rounds: how often each side is measured, in turn, as other programs disturb one and the same machine unevenly.
+        network: measured as ResNet50; a test replaces it by the costless one.
+        rounds: of each side. The sides take turns, since other programs disturb the machine unevenly.
         few_rounds: the same, for more clients and for the original.
-        seconds: how long one round is.
-        warm_up_s: how long before each round requests are sent that do not count.
-        more_clients: numbers of clients that are measured besides 1, 8 and 32, for the plot.
-        counted_requests: after how many requests Redis is asked what they have cost.
-        counted_requests_of_original: the same; each of these takes half a second.
-        compared_requests: how many the service and the original get from 32 clients. The original answers up to 32 at
-            once and then nothing for seconds, so it is their time that is measured.
-        starts: how often a worker is started.
-        workers: how many workers there are in turn.
-        sleep_s: how long one of them sleeps for a picture, and how often.
-        sleeps: how many pictures each one gets.
+        seconds: the measured window of one round.
+        warm_up_s: how long requests are sent before that window.
+        more_clients: numbers of clients besides 1, 8 and 32, for the plot.
+        counted_requests: the number of requests whose cost in Redis is counted.
+        counted_requests_of_original: the same for the original, where each takes half a second.
+        compared_requests: the number of requests that the service and the original get from 32 clients. The original
+            answers up to 32 at once and then none for seconds, so the time of all of them is measured.
+        starts: of a worker.
+        workers: the numbers of workers that are measured in turn.
+        sleep_s: how long the sleeping network takes for a picture.
+        sleeps: the number of pictures per worker.
     """
 
     network: str = RESNET50

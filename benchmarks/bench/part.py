@@ -1,4 +1,4 @@
-"""What the parts of the benchmark have in common: steps that the progress bar counts, then rows and details."""
+"""The base of the benchmark's parts: steps that the progress bar counts, then rows and details."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -12,25 +12,26 @@ from benchmarks.bench.networks_measured import Network, measured_network
 from benchmarks.bench.pace import Pace
 from benchmarks.bench.row import Row
 from benchmarks.fleet import Fleet
+from project import PROJECT_DIR
 
-CASTLE = Path(__file__).parents[2] / "castle_image.jpg"
+CASTLE = PROJECT_DIR / "castle_image.jpg"
 
 
 @dataclass(frozen=True)
 class Step:
-    """A few seconds of work, with its name for the progress bar."""
+    """A few seconds of work, and its name for the progress bar."""
 
     what: str
     run: Callable[[], object]
 
 
 class Part(ABC):
-    """One part: its steps are run one after the other within `stack`, which is closed before the results are asked for.
+    """One part. Its steps run in order within `stack`, which is closed before the results are read.
 
     Args:
-        pace: how long it may take.
-        cache: where networks are kept from one run to the next.
-        scratch: where everything else is written.
+        pace: the number and length of its rounds.
+        cache: where networks are kept between runs.
+        scratch: for everything else that is written.
     """
 
     name: ClassVar[str]
@@ -44,7 +45,7 @@ class Part(ABC):
 
     @abstractmethod
     def steps(self) -> list[Step]:
-        """Return what is to be done."""
+        """Return the steps of this part."""
 
     @abstractmethod
     def rounds(self) -> list[Round]:
@@ -52,18 +53,18 @@ class Part(ABC):
 
     @abstractmethod
     def rows(self) -> list[Row]:
-        """Return the targets and what was reached."""
+        """Return the targets and the measured values."""
 
     @abstractmethod
     def details(self) -> dict[str, Any]:
-        """Return all that was measured, for the JSON file and the plot."""
+        """Return all measurements, for the JSON file and the plot."""
 
     def network(self, name: str) -> Network:
         """Return a network to serve."""
         return measured_network(name, self._cache)
 
     def start(self, kind: type[Fleet], values: Mapping[str, object], workers: int = 1) -> Fleet:
-        """Start one web server and some workers, which run until the part is over."""
+        """Start one web server and some workers, which run until the end of the part."""
         folder = self._scratch / f"{self.name}-{len(list(self._scratch.iterdir()))}"
         folder.mkdir()
         return self.stack.enter_context(kind(folder, 1, workers, **values))

@@ -1,4 +1,4 @@
-"""What the service itself costs: a network whose answers cost next to nothing."""
+"""The cost of the service itself, measured with a network that takes almost no time."""
 
 from dataclasses import asdict
 from functools import partial
@@ -9,11 +9,11 @@ from benchmarks.bench.closed_loop import Round
 from benchmarks.bench.fleet_rounds import (
     decode_ms,
     fleet_round,
+    median_images_per_s,
+    median_latency_ms,
     one_request_ms,
     ping_ms,
     redis_cost,
-    usual_images_per_s,
-    usual_latency_ms,
 )
 from benchmarks.bench.networks_measured import COSTLESS
 from benchmarks.bench.part import Part, Step, as_dicts
@@ -22,12 +22,12 @@ from benchmarks.fleet import Fleet
 
 
 class CostlessPart(Part):
-    """The most requests a second, the least latency, and what a request costs Redis."""
+    """Maximum throughput, minimum latency, and the cost of a request in Redis."""
 
     name = "costless"
 
     def steps(self) -> list[Step]:
-        """One client and many take turns."""
+        """Return rounds with one client and with many, in turn."""
         self._rounds: list[Round] = []
         self._decode_ms: list[float] = []
         turns = [
@@ -52,19 +52,19 @@ class CostlessPart(Part):
         self._redis_cost = redis_cost(self._fleet, self.castle, self.pace.counted_requests)
 
     def rounds(self) -> list[Round]:
-        """Return all of them."""
+        """Return all rounds."""
         return self._rounds
 
     def rows(self) -> list[Row]:
-        """Throughput, latency, and what Redis has to do."""
+        """Return throughput, latency and the cost in Redis."""
         cost = self._redis_cost
-        added_ms = usual_latency_ms(self._rounds) - median(self._decode_ms)
+        added_ms = median_latency_ms(self._rounds) - median(self._decode_ms)
         all_commands = sum(cost.commands.values())
         return [
             at_least(
                 self.name,
                 "costless network, requests/s at 32 clients",
-                usual_images_per_s(self._rounds, 32),
+                median_images_per_s(self._rounds, 32),
                 170,
                 "requests/s",
             ),
@@ -74,7 +74,7 @@ class CostlessPart(Part):
         ]
 
     def details(self) -> dict[str, Any]:
-        """All rounds, and Redis's counts and times."""
+        """Return all rounds, and the counts and times of Redis."""
         cost = asdict(self._redis_cost)
         return {
             "decode_ms": median(self._decode_ms),

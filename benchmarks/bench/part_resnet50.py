@@ -1,4 +1,4 @@
-"""ResNet50 through the service against ResNet50 alone, on the same cores."""
+"""ResNet50 in the service compared with ResNet50 alone, on the same cores."""
 
 from functools import partial
 from statistics import median
@@ -9,27 +9,27 @@ from benchmarks.bench.closed_loop import Round
 from benchmarks.bench.fleet_rounds import (
     decode_ms,
     fleet_round,
+    median_images_per_s,
+    median_latency_ms,
     one_request_ms,
-    usual_images_per_s,
-    usual_latency_ms,
 )
 from benchmarks.bench.part import Part, Step, as_dicts
-from benchmarks.bench.processes import resident_mib
 from benchmarks.bench.row import Row, at_least, at_most
 from benchmarks.fleet import Fleet
-from tests.services import wait_until
+from benchmarks.processes import resident_mib
+from benchmarks.services import wait_until
 
 CLIENTS = (1, 8, 32)
 STREAMS = (1, 2)
 
 
 class ResNet50Part(Part):
-    """How much of what the processor can do reaches the clients, and what is added to the time of one request."""
+    """The throughput that the service keeps, and the latency and memory that it adds."""
 
     name = "resnet50"
 
     def steps(self) -> list[Step]:
-        """The bare network and the service take turns."""
+        """Return rounds of the bare network and of the service in turn."""
         self._rounds: list[Round] = []
         self._bare: dict[int, list[dict[str, float]]] = {streams: [] for streams in STREAMS}
         self._decode_ms: list[float] = []
@@ -42,7 +42,7 @@ class ResNet50Part(Part):
             Step("starting ResNet50", self._start),
             *(turns * self.pace.rounds),
             *(self._served(self.pace.more_clients) * self.pace.few_rounds),
-            Step("memory", self._weigh),
+            Step("memory", self._measure_memory),
         ]
 
     def _served(self, numbers: tuple[int, ...]) -> list[Step]:
@@ -51,10 +51,10 @@ class ResNet50Part(Part):
     def _start(self) -> None:
         network = self.network(self.pace.network)
         self._fleet = self.start(Fleet, network.settings)
-        # A worker that has had to export the network keeps TensorFlow in its memory, until it is started again.
+        # A worker that has exported the network keeps TensorFlow in memory, so a fresh one is measured.
         self._fleet.kill(self._fleet.workers[0])
         self._fleet.start_worker()
-        wait_until(self._fleet.is_whole)
+        wait_until(self._fleet.is_complete)
         self._processes = {
             streams: self.stack.enter_context(BareNetwork(network.exported(), streams)) for streams in STREAMS
         }
@@ -65,24 +65,24 @@ class ResNet50Part(Part):
     def _run_served(self, clients: int) -> None:
         self._rounds.append(fleet_round(self._fleet, self.castle, clients, self.pace))
 
-    def _weigh(self) -> None:
+    def _measure_memory(self) -> None:
         self._bare_mib = {streams: resident_mib(process.pid) for streams, process in self._processes.items()}
         self._worker_mib = resident_mib(self._fleet.workers[0].process.popen.pid)
 
     def rounds(self) -> list[Round]:
-        """Return all of them."""
+        """Return all rounds."""
         return self._rounds
 
     def rows(self) -> list[Row]:
-        """Throughput, latency and memory."""
+        """Return throughput, latency and memory."""
         bare_images_per_s = self._bare_images_per_s()
-        added_ms = usual_latency_ms(self._rounds) - median(self._decode_ms) - self._bare_latency_ms()
+        added_ms = median_latency_ms(self._rounds) - median(self._decode_ms) - self._bare_latency_ms()
         return [
             *(
                 at_least(
                     self.name,
                     f"ResNet50, images/s at {clients} clients / bare network's best",
-                    usual_images_per_s(self._rounds, clients) / bare_images_per_s,
+                    median_images_per_s(self._rounds, clients) / bare_images_per_s,
                     0.87,
                 )
                 for clients in CLIENTS[1:]
@@ -94,14 +94,14 @@ class ResNet50Part(Part):
         ]
 
     def _bare_images_per_s(self) -> float:
-        """Return the throughput of whichever way of computing it is better."""
+        """Return the better throughput of one stream and of two."""
         return max(median(each["images_per_s"] for each in rounds) for rounds in self._bare.values())
 
     def _bare_latency_ms(self) -> float:
         return min(median(each["latency_ms"] for each in rounds) for rounds in self._bare.values())
 
     def details(self) -> dict[str, Any]:
-        """All rounds, the memory, and where the time goes."""
+        """Return all rounds, the memory, and where the time of a request goes."""
         return {
             "bare_images_per_s": self._bare_images_per_s(),
             "bare_latency_ms": self._bare_latency_ms(),

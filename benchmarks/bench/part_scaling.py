@@ -11,7 +11,7 @@ from benchmarks.bench.row import Row, at_least
 from benchmarks.bench.sleeping_worker import SLEEP_VARIABLE
 from benchmarks.fleet import Fleet
 
-# So that the next picture is waiting when a worker has finished one.
+# So that a worker that finishes a picture finds the next one waiting.
 CLIENTS_PER_WORKER = 2
 
 
@@ -22,12 +22,12 @@ class SleepingFleet(Fleet):
 
 
 class ScalingPart(Part):
-    """How near the throughput of many workers comes to that of one times their number."""
+    """Compares the throughput of many workers with a linear increase."""
 
     name = "scaling"
 
     def steps(self) -> list[Step]:
-        """Workers join, and each time there is one round."""
+        """Return one round for each number of workers."""
         self._rounds: dict[int, Round] = {}
         numbers = self.pace.workers
         more = [(number, number - before) for before, number in pairwise((numbers[0], *numbers))]
@@ -42,28 +42,28 @@ class ScalingPart(Part):
 
     def _run(self, workers: int, added: int) -> None:
         self._fleet.add_workers(added)
-        url = f"{self._fleet.urls()[0]}/predict"
+        url = self._fleet.urls()[0]
         clients = CLIENTS_PER_WORKER * workers
         self._rounds[workers] = send_so_many(url, self.castle, clients, workers * self.pace.sleeps)
 
     def rounds(self) -> list[Round]:
-        """Return all of them."""
+        """Return all rounds."""
         return list(self._rounds.values())
 
     def rows(self) -> list[Row]:
-        """The worst of all numbers of workers."""
+        """Return the smallest share of linear throughput."""
         worst, workers = min((share, workers) for workers, share in self._shares().items())
         what = f"images/s of {self.pace.workers[-1]} workers or fewer / linear (the least, at {workers})"
         return [at_least(self.name, what, worst, 0.95)]
 
     def _shares(self) -> dict[int, float]:
-        """Return the throughput of some workers as a share of their number times that of one."""
+        """Return the share of linear throughput that each number of workers reached."""
         first = self.pace.workers[0]
         one = self._rounds[first].images_per_s / first
         return {workers: each.images_per_s / workers / one for workers, each in self._rounds.items()}
 
     def details(self) -> dict[str, Any]:
-        """The throughput and the share of linear for each number of workers."""
+        """Return throughput and share of linear for each number of workers."""
         rounds = as_dicts(self.rounds())
         return {
             "sleep_s": self.pace.sleep_s,

@@ -1,4 +1,4 @@
-"""What larger pictures cost: the castle in several sizes, with a network that costs nothing."""
+"""The cost of larger pictures: the castle in several sizes, with the costless network."""
 
 import io
 from functools import partial
@@ -19,12 +19,12 @@ JPEG_QUALITY = 90
 
 
 class SizesPart(Part):
-    """Latency and throughput against the picture's size; there is no target."""
+    """Latency and throughput by the picture's size; there is no target."""
 
     name = "sizes"
 
     def steps(self) -> list[Step]:
-        """One size after the other."""
+        """Return one step for each size."""
         self._found: dict[str, dict[str, Any]] = {}
         self._rounds: list[Round] = []
         each = [Step(f"pictures of {width} x {height}", partial(self._run, width, height)) for width, height in SIZES]
@@ -50,13 +50,13 @@ class SizesPart(Part):
         return buffer.getvalue()
 
     def rounds(self) -> list[Round]:
-        """Return all of them."""
+        """Return all rounds."""
         return self._rounds
 
     def rows(self) -> list[Row]:
-        """None."""
+        """Return none."""
         return []
 
     def details(self) -> dict[str, Any]:
-        """What was measured for each size."""
+        """Return the measurements of each size."""
         return self._found

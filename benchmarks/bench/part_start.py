@@ -1,4 +1,4 @@
-"""How long a worker takes from its start until it is ready, when its network has been exported before."""
+"""The time from a worker's start until it is ready, when its network has already been exported."""
 
 import statistics
 import time
@@ -6,19 +6,19 @@ from typing import Any
 
 from benchmarks.bench.closed_loop import Round
 from benchmarks.bench.part import Part, Step
-from benchmarks.bench.processes import has_loaded
 from benchmarks.bench.row import Row, at_most
 from benchmarks.fleet import Fleet
-from tests.services import wait_until
+from benchmarks.processes import has_loaded
+from benchmarks.services import wait_until
 
 
 class StartPart(Part):
-    """Workers that start one after the other, while nothing else runs."""
+    """Starts workers one after the other, while nothing else runs."""
 
     name = "start"
 
     def steps(self) -> list[Step]:
-        """A first worker exports the network; it does not count."""
+        """Return the starts; the first worker exports the network and does not count."""
         self._seconds: list[float] = []
         self._tensorflow: list[bool] = []
         return [
@@ -39,16 +39,16 @@ class StartPart(Part):
         self._tensorflow.append(has_loaded(worker.process.popen.pid, "/libtensorflow_"))
 
     def rounds(self) -> list[Round]:
-        """Return all of them."""
+        """Return none."""
         return []
 
     def rows(self) -> list[Row]:
-        """Two rows: the time, and TensorFlow."""
+        """Return the time, and whether TensorFlow was loaded."""
         return [
             at_most(self.name, "a worker's start, from exec to ready", statistics.median(self._seconds), 5, "s"),
             at_most(self.name, "workers with TensorFlow in their memory (/proc/PID/maps)", sum(self._tensorflow), 0),
         ]
 
     def details(self) -> dict[str, Any]:
-        """Each start."""
+        """Return each start."""
         return {"seconds": self._seconds, "with_tensorflow": self._tensorflow}

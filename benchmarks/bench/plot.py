@@ -1,4 +1,4 @@
-"""Three graphs from a report: throughput and latency against clients, throughput against workers."""
+"""Three graphs of a report: throughput and latency by clients, throughput by workers."""
 
 from pathlib import Path
 from statistics import median
@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Of the line, and of what it is compared with.
+# Of the service, and of what it is compared with.
 BLUE, GRAY, RED = "#1f5fa8", "#777777", "#c0392b"
 
 
 def save_plot(report: dict[str, Any], file: Path) -> None:
-    """Draw what the report has; the graphs of parts that were not run stay away."""
+    """Draw the graphs of all parts that were run."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -30,13 +30,13 @@ def save_plot(report: dict[str, Any], file: Path) -> None:
 
 
 def _throughput(axes: "Axes", parts: dict[str, Any]) -> None:
-    usual = _by_clients(parts["resnet50"]["rounds"], "images_per_s")
-    axes.plot(list(usual), list(usual.values()), "o-", color=BLUE, label="service")
+    service = _by_clients(parts["resnet50"]["rounds"], "images_per_s")
+    axes.plot(list(service), list(service.values()), "o-", color=BLUE, label="service")
     axes.axhline(parts["resnet50"]["bare_images_per_s"], color=GRAY, linestyle="--", label="bare network")
     if original := parts.get("original-resnet50"):
         points = _by_clients(original["rounds"]["original"], "images_per_s")
         axes.plot(list(points), list(points.values()), "s:", color=RED, label="original's protocol")
-    _clients(axes, list(usual))
+    _clients(axes, list(service))
     axes.set(title="ResNet50, throughput", ylabel="images a second")
     axes.set_ylim(bottom=0)
     axes.legend()
@@ -45,8 +45,8 @@ def _throughput(axes: "Axes", parts: dict[str, Any]) -> None:
 def _latency(axes: "Axes", parts: dict[str, Any]) -> None:
     rounds = parts["resnet50"]["rounds"]
     for name, colour in (("p50", BLUE), ("p99", RED)):
-        usual = _by_clients(rounds, f"{name}_ms")
-        axes.plot(list(usual), list(usual.values()), "o-", color=colour, label=name)
+        service = _by_clients(rounds, f"{name}_ms")
+        axes.plot(list(service), list(service.values()), "o-", color=colour, label=name)
     axes.axhline(parts["resnet50"]["bare_latency_ms"], color=GRAY, linestyle="--", label="bare network")
     _clients(axes, sorted({each["clients"] for each in rounds}))
     axes.set(title="ResNet50, latency", ylabel="milliseconds", yscale="log")
@@ -70,7 +70,7 @@ def _clients(axes: "Axes", numbers: list[int]) -> None:
     axes.set_xlabel("clients")
 
 
-def _by_clients(rounds: list[dict[str, Any]], figure: str) -> dict[int, float]:
-    """Return the median of the rounds' figures for each number of clients, in their order."""
+def _by_clients(rounds: list[dict[str, Any]], field: str) -> dict[int, float]:
+    """Return the median of a field of the rounds for each number of clients, in ascending order."""
     numbers = sorted({each["clients"] for each in rounds})
-    return {number: median(each[figure] for each in rounds if each["clients"] == number) for number in numbers}
+    return {number: median(each[field] for each in rounds if each["clients"] == number) for number in numbers}

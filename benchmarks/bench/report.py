@@ -1,4 +1,4 @@
-"""Everything that a run has found, as one JSON document."""
+"""All results of a run as one JSON document."""
 
 import json
 import os
@@ -17,7 +17,7 @@ LIBRARIES = ("flask", "gunicorn", "keras", "numpy", "openvino", "pillow", "redis
 
 
 def machine() -> dict[str, Any]:
-    """Return what the figures depend on; the load is that of the last minute, before anything was started."""
+    """Return what the results depend on; `load` is the load average of the last minute, before the run."""
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "processor": _processor(),
@@ -38,15 +38,15 @@ def report(where: dict[str, Any], seconds: float, rows: Iterable[Row], parts: It
     """Return the document.
 
     Args:
-        where: what `machine` returned.
-        seconds: how long the run took.
-        rows: all rows of the table.
-        parts: what was run.
+        where: the result of `machine`.
+        seconds: the duration of the run.
+        rows: of the table.
+        parts: the parts that were run.
     """
     return {
         "machine": where,
         "seconds": seconds,
         "rows": [asdict(row) for row in rows],
-        # By way of JSON, so that it looks the same as when it is read from the file.
+        # Converted through JSON, so that the keys are strings as in the file.
         "parts": json.loads(json.dumps({part.name: part.details() for part in parts})),
     }

@@ -1,18 +1,18 @@
-"""One row of the table: what is promised, and what was reached."""
+"""The table of targets and measured values."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Row:
-    """A target and what was reached.
+    """A target and the measured value.
 
     Attributes:
-        part: the part of the benchmark that has measured it.
-        what: what was measured, in words.
-        target: what is wanted, such as `>= 0.87`.
-        reached: the figure, in `unit`.
-        good: the target is met.
+        part: the part of the benchmark that measured it.
+        what: a description of what was measured.
+        target: such as `>= 0.87`.
+        reached: the measured value, in `unit`.
+        good: the target was met.
     """
 
     part: str
@@ -24,12 +24,12 @@ class Row:
 
 
 def at_least(part: str, what: str, reached: float, target: float, unit: str = "") -> Row:
-    """Return the row of a figure that should be high."""
+    """Return the row of a value that should be high."""
     return Row(part, what, f">= {target:.3g}", reached, unit, reached >= target)
 
 
 def at_most(part: str, what: str, reached: float, target: float, unit: str = "") -> Row:
-    """Return the row of a figure that should be low."""
+    """Return the row of a value that should be low."""
     return Row(part, what, f"<= {target:.3g}", reached, unit, reached <= target)
 
 

@@ -1,32 +1,40 @@
-"""The real worker around a network that sleeps instead of computing, so that sixteen of them fit on two cores."""
+"""The real worker with a network that sleeps instead of computing, so that sixteen of them fit on two cores."""
 
 import os
 import sys
 import time
-from collections.abc import Sequence
 
-import run_model_server
-from job_protocol import Prediction
+import numpy as np
+
+from helpers import ImageShape
+from inference.classifier import Classifier
+from inference.engine import Pixels, Probabilities
+from settings import Settings
+from worker.service import run_worker
 
 SLEEP_VARIABLE = "BENCHMARK_SLEEP_S"
 
 
-class SleepingClassifier:
-    """Stands in for a Classifier; takes its time for each picture."""
+class SleepingEngine:
+    """Sleeps for each picture, and gives every one the same class."""
 
-    model = "sleeping"
-    engine = "none"
-    batch_size = 1
-    lanes = 1
-    note = ""
-    fingerprint = ""
+    name = "none"
+    concurrency = 1
 
-    def predict(self, images: Sequence[bytes]) -> list[tuple[Prediction, ...]]:
-        """Sleep, then say the same of all pictures."""
-        time.sleep(float(os.environ[SLEEP_VARIABLE]) * len(images))
-        return [(Prediction("asleep", 1.0),)] * len(images)
+    def __init__(self, shape: ImageShape) -> None:
+        self.shape = shape
+
+    def __call__(self, pixels: Pixels) -> Probabilities:
+        """Sleep, then return the only class with probability 1."""
+        time.sleep(float(os.environ[SLEEP_VARIABLE]) * len(pixels))
+        return np.ones((len(pixels), 1), np.float32)
+
+
+def load(settings: Settings) -> Classifier:
+    """Return a classifier with the sleeping network."""
+    engine = SleepingEngine(settings.image_shape)
+    return Classifier(model="sleeping", note="", fingerprint="", labels=["asleep"], batch_size=1, engine=engine)
 
 
 if __name__ == "__main__":
-    vars(run_model_server)["load_classifier"] = lambda _settings: SleepingClassifier()
-    sys.exit(run_model_server.main())
+    sys.exit(run_worker(load))

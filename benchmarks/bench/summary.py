@@ -1,4 +1,4 @@
-"""A report as text: the table of targets, then where the time of one request goes and what it costs each process."""
+"""A report as text: the table of targets, the time of one request by part, and its cost by process."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ TITLES = {"resnet50": "ResNet50", "costless": "costless network"}
 
 
 def summary(rows: list[Row], report: dict[str, Any]) -> str:
-    """Return all of it."""
+    """Return the whole text."""
     return "\n".join(
         [
             table(rows),

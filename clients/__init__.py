@@ -1,0 +1,1 @@
+"""The parts of the two clients, `simple_request.py` and `stress_test.py`."""

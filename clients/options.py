@@ -1,0 +1,88 @@
+"""What the clients' command lines share: where the service is, and checks of their values."""
+
+import argparse
+import ipaddress
+import math
+import os
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+
+from project import PROJECT_DIR, VERSION
+
+DEFAULT_IMAGE = PROJECT_DIR / "castle_image.jpg"
+# A server that listens on all addresses is reached at this one.
+_REACHABLE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # nosec B104
+
+
+def add_common_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that both clients have; their defaults come from the environment and `.env`."""
+    variables = {name.upper(): value for name, value in dotenv_values(PROJECT_DIR / ".env").items()} | os.environ
+    url = service_url(variables.get("HOST") or "127.0.0.1", variables.get("PORT") or "5000")
+    parser.add_argument("--version", action="version", version=VERSION)
+    parser.add_argument("--url", type=base_url, default=url, help="of the service (default: %(default)s)")
+    key = variables.get("API_KEY") or None
+    parser.add_argument("--api-key", type=api_key, default=key, help="where one is required (default: $API_KEY)")
+
+
+def service_url(host: str, port: int | str) -> str:
+    """Return the address of a service on this machine that listens there."""
+    host = _REACHABLE.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def base_url(text: str) -> str:
+    """Check the address of a service; its last slash and `/predict` are not needed."""
+    try:
+        address = urlsplit(text)
+        valid = address.scheme in ("http", "https") and address.hostname and address.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address such as http://127.0.0.1:5000")
+    return text.rstrip("/").removesuffix("/predict").rstrip("/")
+
+
+def is_loopback(url: str) -> bool:
+    """Tell whether an address is on this machine, and so not behind any proxy."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def api_key(text: str) -> str:
+    """Check that a header can hold the key; otherwise the libraries would complain, and show it."""
+    if not (text.isascii() and text.isprintable() and text == text.strip()):
+        raise argparse.ArgumentTypeError("contains characters that a key cannot have")
+    return text
+
+
+def positive(text: str) -> float:
+    """Check a number above zero."""
+    if not 0 < (number := _number(text)) < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be positive")
+    return number
+
+
+def non_negative(text: str) -> float:
+    """Check a number that is not below zero."""
+    if not 0 <= (number := _number(text)) < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r}: must not be negative")
+    return number
+
+
+def positive_count(text: str) -> int:
+    """Check a whole number above zero."""
+    number = positive(text)
+    if number != int(number):
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a whole number")
+    return int(number)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

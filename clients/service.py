@@ -1,0 +1,111 @@
+"""The service as a client sees it: wait until it is ready, send a picture, try again when it is busy."""
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+import requests
+
+from clients.options import is_loopback
+
+TIMEOUT_S = 60
+LOOK_INTERVAL_S = 0.25
+# With these, Retry-After tells when the service expects to be available again.
+BUSY = (429, 503)
+
+
+class Service:
+    """A connection to the service; to be used with `with`.
+
+    Args:
+        url: its address.
+        api_key: where one is required.
+    """
+
+    def __init__(self, url: str, api_key: str | None = None) -> None:
+        self._url = url
+        self._session = requests.Session()
+        # A proxy cannot reach this machine's loopback interface.
+        self._session.trust_env = not is_loopback(url)
+        if api_key:
+            self._session.headers["Authorization"] = f"Bearer {api_key}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._session.close()
+
+    def classify(
+        self, upload: bytes, retry_s: float, on_busy: Callable[[float], object] = lambda _: None
+    ) -> dict[str, Any]:
+        """Send one picture and return the service's answer, which may be an error.
+
+        Args:
+            upload: the file's content.
+            retry_s: how long to try again while the service is busy, in seconds.
+            on_busy: called with the time until the next try, in seconds.
+
+        Raises:
+            requests.RequestException: nothing that speaks JSON answers at that address.
+        """
+        end = time.monotonic() + retry_s
+        while True:
+            response = self._session.post(f"{self._url}/predict", files={"image": upload}, timeout=TIMEOUT_S)
+            wait_s = _retry_after_s(response)
+            if wait_s is None or time.monotonic() + wait_s > end:
+                answer: dict[str, Any] = response.json()
+                return answer
+            on_busy(wait_s)
+            time.sleep(wait_s)
+
+    def is_ready(self, timeout_s: float) -> bool:
+        """Tell whether the service is ready; False also when nothing answers in that time."""
+        try:
+            self._check_ready(timeout_s)
+        except requests.RequestException:
+            return False
+        return True
+
+    def wait_until_ready(self, timeout_s: float) -> None:
+        """Ask until the service is ready.
+
+        Raises:
+            requests.RequestException: it was not ready in time; this is its last answer, or why there was none.
+        """
+        end = time.monotonic() + timeout_s
+        while True:
+            try:
+                self._check_ready(timeout_s)
+                return
+            except requests.RequestException:
+                if time.monotonic() > end:
+                    raise
+            time.sleep(LOOK_INTERVAL_S)
+
+    def _check_ready(self, timeout_s: float) -> None:
+        answer = self._session.get(f"{self._url}/readyz", timeout=timeout_s).json()
+        if not answer.get("ready"):
+            raise requests.RequestException(f"not ready: {answer.get('reason', answer)}")
+
+
+def explain(error: requests.RequestException) -> str:
+    """Return the most likely reason of an error."""
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    if isinstance(error, requests.JSONDecodeError):
+        return "what answers there is not the picture classifier"
+    if isinstance(error, requests.exceptions.ProxyError):
+        return f"the proxy does not reach it: {error}"
+    if isinstance(error, requests.ConnectionError) and not isinstance(error, requests.exceptions.SSLError):
+        return "nobody answers there; `make run` starts the service"
+    return str(error)
+
+
+def _retry_after_s(response: requests.Response) -> float | None:
+    """Return the seconds after which a busy service wants to be asked again; None for any other answer."""
+    value = response.headers.get("Retry-After", "")
+    return float(value) if response.status_code in BUSY and value.isdecimal() else None

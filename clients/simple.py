@@ -1,0 +1,88 @@
+"""What `simple_request.py` does: send pictures one after the other, and print the five classes of each."""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from clients.picture_files import find_pictures
+from clients.service import Service, explain
+
+STANDARD_INPUT = "-"
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class SimpleClient:
+    """Sends pictures.
+
+    Attributes:
+        url: of the service.
+        api_key: None where none is required.
+        as_json: print whole answers, one a line.
+        wait_s: how long to wait until the service is ready, in seconds.
+        retry_s: how long to try again while it is busy, in seconds.
+    """
+
+    url: str
+    api_key: str | None
+    as_json: bool
+    wait_s: float
+    retry_s: float
+
+    def run(self, names: list[str]) -> int:
+        """Classify pictures and those in folders, and return the exit code."""
+        try:
+            images = find_pictures(names)
+            with Service(self.url, self.api_key) as service:
+                if self.wait_s:
+                    service.wait_until_ready(self.wait_s)
+                # A list, since a picture that failed does not keep the others from being sent.
+                good = [self._show(image, self._classify(image, service), len(images) > 1) for image in images]
+        except requests.RequestException as error:
+            return _fail(self.url, explain(error))
+        except OSError as error:
+            return _fail(error.filename, error.strerror)
+        except KeyboardInterrupt:
+            return INTERRUPTED
+        return 0 if all(good) else 1
+
+    def _classify(self, image: str, service: Service) -> dict[str, Any]:
+        """Send a picture; if it cannot be read, return an error in the form of the service's own."""
+        try:
+            upload = sys.stdin.buffer.read() if image == STANDARD_INPUT else Path(image).read_bytes()
+        except OSError as error:
+            return {"success": False, "detail": error.strerror}
+        return service.classify(upload, self.retry_s, _say_busy)
+
+    def _show(self, image: str, answer: dict[str, Any], with_name: bool) -> bool:
+        """Print one answer, and tell whether it was a good one."""
+        good = bool(answer.get("success"))
+        if self.as_json:
+            print(json.dumps({"image": image} | answer), flush=True)
+        elif good:
+            lines = [f"{image}:"] if with_name else []
+            for rank, prediction in enumerate(answer["predictions"], start=1):
+                lines.append(f"{rank}. {prediction['label']}: {prediction['probability']:.4f}")
+            print("\n".join(lines), flush=True)
+        if not good:
+            _fail(image, self._reason(answer))
+        return good
+
+    def _reason(self, answer: dict[str, Any]) -> str:
+        if answer.get("status") == requests.codes.unauthorized:
+            problem = "does not know this API key" if self.api_key else "requires an API key"
+            return f"the service {problem}; pass one with --api-key, or set API_KEY"
+        return str(answer.get("detail", answer))
+
+
+def _say_busy(wait_s: float) -> None:
+    print(f"The service is busy; trying again in {wait_s:g} s.", file=sys.stderr)
+
+
+def _fail(name: str, reason: str | None) -> int:
+    print(f"{name}: {reason}", file=sys.stderr)
+    return 1

@@ -1,0 +1,1 @@
+"""From pixels to classes: networks, their weights, and the engines that compute them."""

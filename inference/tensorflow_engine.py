@@ -1,0 +1,73 @@
+"""A network on TensorFlow: computed there, or written as a frozen graph for other engines."""
+
+import os
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from helpers import ImageShape
+from inference.engine import Pixels, Probabilities
+from inference.graph import build_graph
+from inference.networks import Network
+from settings import Settings
+
+
+class TensorflowEngine:
+    """Runs one graph for all batch sizes.
+
+    Raises:
+        ModelError: the network cannot be loaded, or does not fit the settings.
+    """
+
+    name = "tensorflow"
+    # While one batch is computed, the next one is read and unpacked.
+    concurrency = 2
+
+    def __init__(self, network: Network, settings: Settings) -> None:
+        self.shape: ImageShape = settings.image_shape
+        self._tensorflow = import_tensorflow()
+        self._function = _trace(network, settings)
+
+    def __call__(self, pixels: Pixels) -> Probabilities:
+        """Return the probabilities (n, classes) of the pictures in pixels (n, height, width, channels)."""
+        probabilities: Probabilities = self._function(self._tensorflow.constant(pixels)).numpy()
+        return probabilities
+
+
+def import_tensorflow() -> ModuleType:
+    """Return the module, set to full precision; its import takes seconds, so it happens only when needed."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    import tensorflow
+
+    # Full precision, also on GPUs that would use a shorter format.
+    tensorflow.config.experimental.enable_tensor_float_32_execution(False)
+    for gpu in tensorflow.config.list_physical_devices("GPU"):
+        # Allocate memory as needed, so that several workers can share a GPU.
+        tensorflow.config.experimental.set_memory_growth(gpu, True)
+    module: ModuleType = tensorflow
+    return module
+
+
+def save_frozen_graph(network: Network, settings: Settings, file: Path) -> None:
+    """Write the network, its weights included, as one TensorFlow graph.
+
+    Raises:
+        ModelError: the network cannot be loaded, or does not fit the settings.
+    """
+    function = _trace(network, settings)
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    file.write_bytes(convert_variables_to_constants_v2(function).graph.as_graph_def().SerializeToString())
+
+
+def _trace(network: Network, settings: Settings) -> Any:
+    """Return the network as one function: uint8 pixels (n, height, width, channels) to probabilities (n, classes)."""
+    tensorflow = import_tensorflow()
+    model = build_graph(network, settings)
+    signature = [tensorflow.TensorSpec((None, *settings.image_shape), tensorflow.uint8, name="pixels")]
+    # Keras has traced the model's Python code already, so there is nothing left for AutoGraph to rewrite.
+    function = tensorflow.function(
+        lambda pixels: model(pixels, training=False), input_signature=signature, autograph=False
+    )
+    return function.get_concrete_function()

@@ -1,0 +1,79 @@
+"""Whether the queue accepts a job: a worker must be alive, and the list must have room."""
+
+import math
+import time
+from contextlib import suppress
+
+import redis
+
+from errors import QueueUnavailable
+from jobs.clock import RedisClock
+from jobs.pipelined_connection import Command
+from jobs.protocol import Keys
+from settings import Settings
+
+# ARGV[3] is 1 when the job has just been pushed; it is taken back when it is refused. The push itself is a separate
+# command of the same transaction, since a script would copy the job's 200 KB several times.
+_SCRIPT = """
+local refusal
+if redis.call('ZCOUNT', KEYS[2], ARGV[1], '+inf') == 0 then
+  refusal = 'no worker'
+elseif redis.call('LLEN', KEYS[1]) - ARGV[3] >= tonumber(ARGV[2]) then
+  refusal = 'full'
+end
+if refusal and ARGV[3] == '1' then redis.call('LTRIM', KEYS[1], 0, -2) end
+return refusal or 'open'
+"""
+# What clients are told, and when they may try again, in seconds.
+_REFUSALS = {
+    b"no worker": ("No worker is alive. Try again soon.", 5),
+    b"full": ("The queue is full. Try again soon.", 1),
+}
+# After a refusal, requests are refused for this long without asking Redis.
+REFUSAL_TTL_S = 0.1
+
+
+class Admission:
+    """Decides about jobs, and remembers refusals; safe to use from many threads."""
+
+    def __init__(self, settings: Settings, client: redis.Redis, clock: RedisClock) -> None:
+        self._keys = Keys(settings)
+        self._capacity = settings.queue_capacity
+        self._grace_s = settings.worker_grace_s
+        self._redis = client
+        self._clock = clock
+        self._refused_at = -math.inf
+        self._refusal: tuple[str, int] | None = None
+
+    def check(self) -> None:
+        """Refuse early while jobs are being refused; otherwise this costs nothing.
+
+        Raises:
+            QueueUnavailable: the queue has just refused a job, or still would.
+        """
+        refusal = self._refusal
+        if refusal is None:
+            return
+        if time.monotonic() - self._refused_at < REFUSAL_TTL_S:
+            raise QueueUnavailable(*refusal)
+        with suppress(redis.RedisError):  # the push will tell
+            self.enforce(self._redis.eval(*self._arguments(pushed=0)))
+
+    def command(self) -> Command:
+        """Return the command that checks a job which the same transaction has just pushed."""
+        return ("EVAL", *self._arguments(pushed=1))
+
+    def enforce(self, outcome: object) -> None:
+        """Act on the reply to `command`.
+
+        Raises:
+            QueueUnavailable: the job was refused.
+        """
+        self._refusal = _REFUSALS.get(outcome) if isinstance(outcome, bytes) else None
+        if self._refusal:
+            self._refused_at = time.monotonic()
+            raise QueueUnavailable(*self._refusal)
+
+    def _arguments(self, pushed: int) -> tuple[str, int, str, str, float, int, int]:
+        seen_since = self._clock.now() - self._grace_s
+        return _SCRIPT, 2, self._keys.queue, self._keys.workers, seen_since, self._capacity, pushed

@@ -1,0 +1,42 @@
+"""Redis's time, so that machines whose clocks differ agree on deadlines."""
+
+import time
+from typing import cast
+
+import redis
+
+REFRESH_S = 60
+# After a failed refresh, the old offset is used for this long before Redis is asked again.
+RETRY_S = 1
+
+
+class RedisClock:
+    """Computes Redis's time from the local monotonic clock and an offset, refreshed once a minute."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._redis = client
+        self._offset_s: float | None = None
+        self._refresh_at = 0.0
+
+    def now(self) -> float:
+        """Return Redis's time in seconds, accurate to half a round trip.
+
+        Raises:
+            redis.RedisError: Redis cannot be reached, and never could.
+        """
+        if time.monotonic() >= self._refresh_at:
+            self._refresh()
+        return time.monotonic() + cast(float, self._offset_s)
+
+    def _refresh(self) -> None:
+        asked = time.monotonic()
+        try:
+            seconds, microseconds = self._redis.time()
+        except redis.RedisError:
+            if self._offset_s is None:
+                raise
+            self._refresh_at = time.monotonic() + RETRY_S
+            return
+        answered = time.monotonic()
+        self._offset_s = seconds + microseconds / 1e6 - (asked + answered) / 2
+        self._refresh_at = answered + REFRESH_S

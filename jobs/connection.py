@@ -1,0 +1,63 @@
+"""How every part connects to Redis, and how Redis's errors become the service's own."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import redis
+from redis.backoff import NoBackoff
+from redis.maint_notifications import MaintNotificationsConfig
+from redis.retry import Retry
+
+from errors import QueueUnavailable
+from logger import log
+from settings import Settings
+
+CONNECT_TIMEOUT_S = 2
+SOCKET_TIMEOUT_S = 5
+# Each thread holds one or two connections, which is limit enough. redis-py's own limit, 100, would refuse requests.
+MAX_CONNECTIONS = 2**31
+RETRY_AFTER_S = 5
+
+
+def connect(
+    settings: Settings,
+    blocking_s: float = 0,
+    protocol: Literal[2, 3] = 2,
+    connect_timeout_s: float = CONNECT_TIMEOUT_S,
+    socket_timeout_s: float = SOCKET_TIMEOUT_S,
+) -> redis.Redis:
+    """Return a client, which connects on first use.
+
+    The client library retries nothing: a repeated BLPOP would lose the job that the first one popped, and a repeated
+    push would queue a job twice.
+
+    Args:
+        settings: where Redis is.
+        blocking_s: how long commands may block in Redis, in seconds; added to the socket's time-out.
+        protocol: RESP version; 3 lets commands and published messages share a connection.
+        connect_timeout_s: time-out of connecting, in seconds.
+        socket_timeout_s: time-out of any other reply, in seconds.
+    """
+    return redis.Redis.from_url(
+        settings.redis_url.get_secret_value(),
+        protocol=protocol,
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
+        driver_info=None,
+        max_connections=MAX_CONNECTIONS,
+        socket_connect_timeout=connect_timeout_s,
+        socket_timeout=socket_timeout_s + blocking_s,
+        socket_keepalive=True,
+        retry=Retry(NoBackoff(), 0),
+        retry_on_error=[],
+    )
+
+
+@contextmanager
+def redis_errors_as_unavailable(**log_fields: object) -> Iterator[None]:
+    """Log Redis's errors and raise them as QueueUnavailable."""
+    try:
+        yield
+    except redis.RedisError as error:
+        log("redis_unavailable", level="error", **log_fields, error=error)
+        raise QueueUnavailable("The queue is out of reach. Try again soon.", RETRY_AFTER_S) from error

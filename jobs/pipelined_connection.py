@@ -1,0 +1,110 @@
+"""A connection that sends several Redis commands at once and reads replies when they are needed.
+
+With RESP3, commands and published messages share it. It does less for each command than redis-py's client, whose
+connection pool, retries and call records cost more time than the network on a request's path.
+"""
+
+import time
+from typing import Any
+
+import redis
+from hiredis import PushNotification
+
+from jobs.connection import connect
+from logger import log
+from settings import Settings
+
+Command = tuple[str | bytes | float, ...]
+
+
+class PipelinedConnection:
+    """For one thread at a time; connects on first use, and again after an error.
+
+    Args:
+        settings: where Redis is.
+        blocking_s: how long commands may block in Redis, in seconds.
+
+    Attributes:
+        used: a call has succeeded, so the connection was good once.
+    """
+
+    def __init__(self, settings: Settings, blocking_s: float = 0) -> None:
+        # redis-py's types do not know the lower-level calls of a connection.
+        self._connection: Any = connect(settings, blocking_s, protocol=3).connection_pool.make_connection()
+        self._unread = 0
+        self.used = False
+
+    def send(self, *commands: Command) -> None:
+        """Send commands whose replies are discarded; the next `call` logs their errors.
+
+        Raises:
+            redis.RedisError: Redis cannot be reached.
+        """
+        try:
+            self._connection.send_packed_command(self._connection.pack_commands(commands))
+        except redis.RedisError:
+            self.close()
+            raise
+        self._unread += len(commands)
+
+    def call(self, *commands: Command) -> Any:
+        """Send commands and return the reply to the last one.
+
+        Raises:
+            redis.RedisError: Redis cannot be reached, or has refused a command, or a part of a transaction.
+        """
+        earlier = self._unread
+        self.send(*commands)
+        for error in self._read(earlier)[1]:
+            log("redis_refused", level="warning", error=error)
+        reply, errors = self._read(len(commands))
+        self.used = True
+        if isinstance(reply, list):
+            errors += [part for part in reply if isinstance(part, redis.ResponseError)]
+        if any(isinstance(error, redis.ReadOnlyError) for error in errors):
+            self.close()  # another server may be the master by now
+        if errors:
+            raise errors[0]
+        return reply
+
+    def receive(self, channel: bytes, end: float) -> bytes | None:
+        """Wait until `end`, by time.monotonic, for a message on a channel; ignore all other messages.
+
+        Raises:
+            redis.RedisError: the connection is broken.
+        """
+        while (remaining := end - time.monotonic()) > 0:
+            try:
+                push = self._connection.read_response(timeout=remaining, disconnect_on_error=False, push_request=True)
+            except redis.TimeoutError:
+                return None
+            if push[:2] == [b"message", channel]:
+                data: bytes = push[2]
+                return data
+        return None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.disconnect()
+        self._unread = 0
+
+    def _read(self, replies: int) -> tuple[Any, list[redis.ResponseError]]:
+        """Read a number of replies; return the last one, and all errors."""
+        reply, errors = None, []
+        for _ in range(replies):
+            try:
+                reply = self._next_reply()
+            except redis.ResponseError as error:
+                errors.append(error)
+            except redis.RedisError:
+                self.close()
+                raise
+            self._unread -= 1
+        return reply, errors
+
+    def _next_reply(self) -> Any:
+        """Read a reply, which may confirm a subscription; skip messages."""
+        while True:
+            reply = self._connection.read_response(push_request=True)
+            if not (isinstance(reply, PushNotification) and reply[0] == b"message"):
+                return reply

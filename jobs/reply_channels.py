@@ -1,0 +1,119 @@
+"""The channels on which web servers receive results, over connections that requests lease in turn.
+
+A request sends its subscription and its job at once, and Redis executes them in that order: no result can come too
+early to be heard, and nobody waits for the confirmation. RESP3 lets commands and messages share a connection.
+"""
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import redis
+
+from jobs.pipelined_connection import Command, PipelinedConnection
+from logger import log
+from settings import Settings
+
+
+class ReplyChannels:
+    """Leases channels; safe to use from many threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._idle: deque[PipelinedConnection] = deque()
+
+    @contextmanager
+    def lease(self, name: str) -> Iterator["ReplyChannel"]:
+        """Lease a channel; its first command subscribes to it."""
+        channel = ReplyChannel(self, name.encode())
+        try:
+            yield channel
+        finally:
+            channel.release()
+
+    def take_connection(self) -> PipelinedConnection:
+        """Return an idle connection, which Redis may have closed meanwhile, or a new one."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self.new_connection()
+
+    def new_connection(self) -> PipelinedConnection:
+        """Return a connection that nobody has used yet."""
+        return PipelinedConnection(self._settings)
+
+    def return_connection(self, connection: PipelinedConnection) -> None:
+        """Keep a connection for the next request."""
+        self._idle.append(connection)
+
+    def drop_idle(self) -> None:
+        """Drop all idle connections: Redis has closed one of them, and the others are as old."""
+        self._idle.clear()
+
+
+class ReplyChannel:
+    """One channel on one connection, which is replaced when it breaks."""
+
+    def __init__(self, pool: ReplyChannels, name: bytes) -> None:
+        self._pool = pool
+        self._name = name
+        self._connection: PipelinedConnection | None = None
+
+    def call(self, *commands: Command) -> Any:
+        """Subscribe, and execute commands in the same round trip.
+
+        When an idle connection turns out to be closed, everything is sent again on a new one.
+
+        Returns:
+            the reply to the last command.
+
+        Raises:
+            redis.RedisError: Redis cannot be reached, or has refused a command.
+        """
+        connection = self._pool.take_connection()
+        try:
+            return self._subscribe(connection, *commands)
+        except redis.ConnectionError:
+            if not connection.used:
+                raise
+            self._pool.drop_idle()
+            return self._subscribe(self._pool.new_connection(), *commands)
+
+    def receive(self, timeout_s: float) -> bytes | None:
+        """Wait for a message; while the connection is broken, wait as long without one.
+
+        Returns:
+            what was published; None when nothing came in that time.
+        """
+        end = time.monotonic() + timeout_s
+        try:
+            if self._connection is None:
+                self._subscribe(self._pool.new_connection())
+            return self._connection.receive(self._name, end) if self._connection else None
+        except redis.RedisError as error:
+            log("reply_channel_lost", level="warning", channel=self._name.decode(), error=error)
+            if self._connection:
+                self._connection.close()
+                self._connection = None
+            time.sleep(max(0.0, end - time.monotonic()))
+            return None
+
+    def release(self, *commands: Command) -> None:
+        """Unsubscribe, and send commands whose replies are discarded."""
+        connection, self._connection = self._connection, None
+        if connection:
+            with suppress(redis.RedisError):
+                connection.send(("UNSUBSCRIBE", self._name), *commands)
+                self._pool.return_connection(connection)
+
+    def _subscribe(self, connection: PipelinedConnection, *commands: Command) -> Any:
+        self._connection = connection
+        try:
+            return connection.call(("SUBSCRIBE", self._name), *commands)
+        except redis.ResponseError:
+            raise  # the connection is good
+        except redis.RedisError:
+            self._connection = None
+            raise

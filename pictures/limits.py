@@ -1,0 +1,66 @@
+"""What is refused before decoding, because it would cost too much memory or time."""
+
+import math
+
+from PIL import Image
+from PIL.TiffImagePlugin import TiffImageFile
+
+from errors import BadImage, ImageTooLarge
+
+# A JPEG may have any number of scans, each of which costs another pass over the picture, and of Exif segments, each of
+# which costs a copy of those before it. Files too short for a harmful number are not searched: below 256 KB, copying
+# Exif takes 0.3 s at most.
+_MAX_SCANS = 100
+_SCAN_BYTES = 10  # of a scan's header, for one component: ITU-T T.81, B.2.3
+_MAX_EXIF_SEGMENTS = 1000
+_MANY_EXIF_BYTES = 256 * 1024
+# TIFF tags.
+_TILE_WIDTH, _TILE_LENGTH = 322, 323
+
+
+def raise_pillows_limit(max_pixels: int) -> None:
+    """Allow Pillow as many pixels as MAX_IMAGE_PIXELS.
+
+    Our own limit is the exact one. Pillow's stays behind it, since some of its header readers allocate pixels.
+    """
+    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, max_pixels)
+
+
+def check_exif(upload: bytes) -> None:
+    """Refuse files with too many Exif segments, before even the header is read.
+
+    Raises:
+        BadImage: there are too many.
+    """
+    if len(upload) > _MANY_EXIF_BYTES and upload.count(b"Exif\0\0") > _MAX_EXIF_SEGMENTS:
+        raise BadImage(f"The picture has more than {_MAX_EXIF_SEGMENTS} Exif segments.")
+
+
+def check_header(image: Image.Image, upload: bytes, max_pixels: int) -> None:
+    """Refuse pictures by what their headers say, before anything is decoded.
+
+    Raises:
+        ImageTooLarge: there are more than `max_pixels` in the picture or a tile, or too many scans.
+    """
+    if image.width * image.height > max_pixels:
+        raise ImageTooLarge(
+            f"The picture has {image.width} x {image.height} pixels; at most {max_pixels} are accepted."
+        )
+    if isinstance(image, TiffImageFile):
+        _check_tiles(image, max_pixels)
+    if image.format in ("JPEG", "MPO"):
+        _check_scans(image, upload, max_pixels)
+
+
+def _check_tiles(image: TiffImageFile, max_pixels: int) -> None:
+    # A tile is decoded as a whole, even one that is larger than its picture.
+    sides = (image.tag_v2.get(tag) for tag in (_TILE_WIDTH, _TILE_LENGTH))
+    if math.prod(side for side in sides if isinstance(side, int)) > max_pixels:
+        raise ImageTooLarge(f"The picture's tiles have too many pixels; at most {max_pixels} are accepted.")
+
+
+def _check_scans(image: Image.Image, upload: bytes, max_pixels: int) -> None:
+    most = max_pixels * _MAX_SCANS // (image.width * image.height)
+    # A file that follows the picture, such as a phone's video, has the bytes of a scan a few times by chance.
+    if len(upload) > most * _SCAN_BYTES and (scans := upload.count(b"\xff\xda")) > most:
+        raise ImageTooLarge(f"The picture has {scans} scans, too many for {image.width} x {image.height} pixels.")

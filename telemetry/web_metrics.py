@@ -1,0 +1,126 @@
+"""The metrics of a web server, for Prometheus.
+
+prometheus_client is imported when the first metrics are made, not with this file: at its import it decides, by an
+environment variable, whether several processes share their metrics. See `multiprocess.shared_metrics`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from jobs.observers import Delivery, JobClientObserver, JobState, QueueState
+from jobs.protocol import JobResult
+from telemetry.buckets import BATCH_BUCKETS, REQUEST_BUCKETS_S, WORK_BUCKETS_S
+from telemetry.multiprocess import are_shared
+from telemetry.request_record import METRICS_PATH, RequestRecord
+
+if TYPE_CHECKING:
+    from prometheus_client import Counter, Histogram
+    from prometheus_client.core import GaugeMetricFamily
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+METHODS = {"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"}
+
+
+class WebMetrics(JobClientObserver):
+    """Counts for all processes of a web server together, inside of `shared_metrics`.
+
+    Args:
+        queue_state: called at each scrape; returns None when Redis is away.
+    """
+
+    def __init__(self, queue_state: Callable[[], QueueState | None] | None = None) -> None:
+        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+        from prometheus_client.multiprocess import MultiProcessCollector
+
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._registry = CollectorRegistry()
+        shared = are_shared()
+        if shared:
+            MultiProcessCollector(self._registry)  # type: ignore[no-untyped-call]
+        if queue_state:
+            self._registry.register(_QueueCollector(queue_state))
+        registry = None if shared else self._registry
+
+        def seconds(
+            name: str, what: str, labels: Sequence[str] = (), buckets: Sequence[float] = REQUEST_BUCKETS_S
+        ) -> "Histogram":
+            return Histogram(f"classifier_{name}_duration_seconds", what, labels, buckets=buckets, registry=registry)
+
+        def count(name: str, what: str, labels: Sequence[str]) -> "Counter":
+            return Counter(f"classifier_{name}_total", what, labels, registry=registry)
+
+        self._requests = count("http_requests", "Requests answered.", ("method", "endpoint", "status"))
+        self._request_s = seconds("http_request", "Time from a request's arrival to its answer.", ("endpoint",))
+        self._in_progress = Gauge(
+            "classifier_http_requests_in_progress",
+            "Requests in progress.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self._decode_s = seconds("decode", "Decoding and resizing, with the wait for a core.", buckets=WORK_BUCKETS_S)
+        self._queue_s = seconds("queue", "Time from the push to the result, without inference.")
+        self._inference_s = seconds("inference", "The network's time for a request's batch.", buckets=WORK_BUCKETS_S)
+        self._batch_size = Histogram(
+            "classifier_request_batch_size", "Pictures in a request's batch.", buckets=BATCH_BUCKETS, registry=registry
+        )
+        results = count("results", "Results, by how the web server received them.", ("via",))
+        self._results = {via: results.labels(via) for via in Delivery}
+        requeued = count("jobs_requeued", "Jobs pushed again.", ("reason",))
+        self._requeued = {state: requeued.labels(state) for state in (JobState.LOST, JobState.ORPHANED)}
+        cache = count("cache_requests", "Requests that the result cache could answer, and could not.", ("outcome",))
+        self._cache = {outcome: cache.labels(outcome) for outcome in ("hit", "miss")}
+
+    def started(self, record: RequestRecord) -> None:
+        """Count a request as in progress; scrapes are not counted."""
+        if record.path != METRICS_PATH:
+            self._in_progress.inc()
+
+    def finished(self, record: RequestRecord) -> None:
+        """Count a request as answered."""
+        if record.path == METRICS_PATH:
+            return
+        self._in_progress.dec()
+        # A client may send any word as method.
+        method = record.method if record.method in METHODS else "other"
+        self._requests.labels(method, record.route, record.status).inc()
+        self._request_s.labels(record.route).observe(record.seconds)
+        if record.cache:
+            self._cache[record.cache].inc()
+
+    def classified(self, decode_s: float, wait_s: float, result: JobResult) -> None:
+        """Record where a picture's time went; `wait_s` is from its push to its result."""
+        self._decode_s.observe(decode_s)
+        self._queue_s.observe(max(0.0, wait_s - result.inference_s))
+        self._inference_s.observe(result.inference_s)
+        self._batch_size.observe(result.batch_size)
+
+    def delivered(self, via: Delivery) -> None:
+        """Count a result."""
+        self._results[via].inc()
+
+    def requeued(self, state: JobState) -> None:
+        """Count a job that was pushed again."""
+        self._requeued[state].inc()
+
+    def text(self) -> bytes:
+        """Return all metrics in Prometheus's format, of CONTENT_TYPE."""
+        from prometheus_client import generate_latest
+
+        return generate_latest(self._registry)
+
+
+class _QueueCollector:
+    """Asks Redis at each scrape; while Redis is away, only that is told."""
+
+    def __init__(self, queue_state: Callable[[], QueueState | None]) -> None:
+        self._queue_state = queue_state
+
+    def collect(self) -> "Iterator[GaugeMetricFamily]":
+        from prometheus_client.core import GaugeMetricFamily as Gauge
+
+        state = self._queue_state()
+        yield Gauge("classifier_redis_up", "1 when Redis answers, else 0.", state is not None)
+        if state:
+            yield Gauge("classifier_queue_depth", "Jobs waiting in the queue.", state.depth)
+            yield Gauge("classifier_queue_capacity", "Jobs that the queue accepts.", state.capacity)
+            yield Gauge("classifier_workers_alive", "Workers with a heartbeat.", state.workers)

@@ -1,0 +1,99 @@
+"""Where the clients look for the service, and which pictures they send."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from clients import options
+from clients.options import add_common_options, base_url, is_loopback, service_url
+from clients.picture_files import find_pictures
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with a `.env` of its own, and an environment that says nothing."""
+    monkeypatch.setattr(options, "PROJECT_DIR", tmp_path)
+    for name in ("HOST", "PORT", "API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def parsed(*arguments: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_common_options(parser)
+    return parser.parse_args(arguments)
+
+
+def test_by_default_the_service_is_on_this_machine() -> None:
+    assert (parsed().url, parsed().api_key) == ("http://127.0.0.1:5000", None)
+
+
+def test_the_env_file_tells_where_the_service_is_and_its_key(project: Path) -> None:
+    (project / ".env").write_text("PORT=6001\nHOST=0.0.0.0\nAPI_KEY=secret\n")
+    assert (parsed().url, parsed().api_key) == ("http://127.0.0.1:6001", "secret")
+
+
+def test_the_environment_wins_over_the_env_file(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / ".env").write_text("PORT=6001\n")
+    monkeypatch.setenv("PORT", "6002")
+    assert parsed().url == "http://127.0.0.1:6002"
+
+
+def test_the_command_line_wins_over_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "6002")
+    monkeypatch.setenv("API_KEY", "from the environment")
+    args = parsed("--url", "https://classifier.example", "--api-key", "given")
+    assert (args.url, args.api_key) == ("https://classifier.example", "given")
+
+
+def test_a_wrong_port_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("PORT", "five")
+    with pytest.raises(SystemExit):
+        parsed()
+    assert "'http://127.0.0.1:five' is not an address" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ending", ["", "/", "/predict", "/predict/"])
+def test_an_address_is_understood_with_and_without_its_path(ending: str) -> None:
+    assert base_url(f"http://127.0.0.1:5000{ending}") == "http://127.0.0.1:5000"
+    assert base_url(f"https://example.org/classifier{ending}") == "https://example.org/classifier"
+
+
+@pytest.mark.parametrize("text", ["", "localhost:5000", "ftp://localhost", "http://", "http://host:99999"])
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="is not an address"):
+        base_url(text)
+
+
+def test_a_host_of_ipv6_stands_in_brackets() -> None:
+    assert service_url("::", 5000) == "http://[::1]:5000"
+
+
+@pytest.mark.parametrize(
+    ("url", "loopback"),
+    [
+        ("http://127.0.0.1:5000", True),
+        ("http://127.1.2.3", True),
+        ("http://[::1]:5000", True),
+        ("http://localhost", True),
+        ("http://10.0.0.1", False),
+        ("http://localhost.example", False),
+    ],
+)
+def test_loopback_is_told_from_other_addresses(url: str, loopback: bool) -> None:
+    assert is_loopback(url) is loopback
+
+
+def test_folders_are_searched_with_all_that_is_in_them(tmp_path: Path) -> None:
+    names = ["b.jpg", "a/c.PNG", "a/deep/er/d.webp", "a/notes.txt", ".hidden/e.jpg", "a/.f.jpg"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = [Path(name).relative_to(tmp_path).as_posix() for name in find_pictures([str(tmp_path)])]
+    assert found == ["a/c.PNG", "a/deep/er/d.webp", "b.jpg"]
+
+
+def test_a_folder_without_pictures_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no pictures"):
+        find_pictures([str(tmp_path)])

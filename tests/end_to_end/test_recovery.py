@@ -1,0 +1,123 @@
+"""Faults of workers: real processes are killed, suspended and stopped."""
+
+import itertools
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from benchmarks.services import Services, wait_until
+from jobs.protocol import Keys
+from settings import Settings
+from tests.conftest import Client, MakeSettings
+from tests.support.clients import label, post, posting
+from tests.support.faults import FAST_DETECTION, HARMLESS, busy, claims, start_faulty_worker
+
+
+@pytest.fixture
+def settings(colour_settings: MakeSettings) -> Settings:
+    return colour_settings(**FAST_DETECTION)
+
+
+def test_a_killed_workers_jobs_are_done_by_another(services: Services, client: Client, keys: Keys) -> None:
+    doomed = start_faulty_worker(services, delay_s=60)
+    _, url = services.start_web_server()
+    with posting(url, "red", "green", "blue") as futures:
+        wait_until(lambda: busy(client, keys, doomed))
+        start_faulty_worker(services)
+        doomed.popen.kill()
+        doomed.popen.wait()
+        assert [label(future.result()) for future in futures] == ["red", "green", "blue"]
+
+
+def test_workers_killed_repeatedly_under_load_lose_no_job(services: Services, client: Client, keys: Keys) -> None:
+    workers = [start_faulty_worker(services, delay_s=0.05) for _ in range(3)]
+    # More attempts than kills, since each kill may hit the worker of the same job.
+    _, url = services.start_web_server(MAX_ATTEMPTS=5)
+    finished = threading.Event()
+
+    def send() -> list[tuple[str, str]]:
+        colours = itertools.takewhile(lambda _: not finished.is_set(), itertools.cycle(HARMLESS))
+        return [(colour, label(post(url, colour))) for colour in colours]
+
+    with ThreadPoolExecutor(8) as pool:
+        clients = [pool.submit(send) for _ in range(8)]
+        for _ in range(4):
+            wait_until(lambda: any(busy(client, keys, worker) for worker in workers))
+            victim = next((worker for worker in workers if busy(client, keys, worker)), workers[0])
+            victim.popen.kill()
+            workers[workers.index(victim)] = start_faulty_worker(services, delay_s=0.05)
+        finished.set()
+        answers = [answer for sender in clients for answer in sender.result()]
+    assert len(answers) > 8
+    assert [answer for answer in answers if answer[0] != answer[1]] == []
+
+
+def test_a_hung_workers_jobs_are_done_by_another_and_its_late_result_does_no_harm(
+    services: Services, client: Client, keys: Keys
+) -> None:
+    hung = start_faulty_worker(services, delay_s=0.5)
+    _, url = services.start_web_server()
+    with posting(url, "red") as (future,):
+        wait_until(lambda: busy(client, keys, hung))
+        hung.popen.send_signal(signal.SIGSTOP)
+        start_faulty_worker(services)
+        assert label(future.result()) == "red"
+    hung.popen.send_signal(signal.SIGCONT)
+    wait_until(lambda: "job_done" in hung.output)
+    assert [label(post(url, colour)) for colour in HARMLESS] == HARMLESS
+
+
+def test_a_picture_that_kills_every_worker_fails_alone(services: Services, client: Client, keys: Keys) -> None:
+    finished = threading.Event()
+
+    def keep_one_running() -> None:
+        worker = start_faulty_worker(services)
+        while not finished.is_set():
+            if worker.popen.poll() is not None:
+                worker = start_faulty_worker(services)
+            finished.wait(0.02)
+
+    # All jobs are in the queue before the first worker starts, so that they are in one batch with the poison.
+    _, url = services.start_web_server(WORKER_GRACE_S=60)
+    client.zadd(keys.workers, {"was here": client.time()[0]})
+    keeper = threading.Thread(target=keep_one_running)
+    with posting(url, "red", "white", "blue") as (red, white, blue):
+        wait_until(lambda: client.llen(keys.queue) == 3)
+        keeper.start()
+        failed = white.result()
+        assert [label(red.result()), label(blue.result())] == ["red", "blue"]
+    finished.set()
+    keeper.join()
+    assert failed.status_code == 500
+    assert failed.json()["detail"] == "Each of the 3 workers that took this picture has died."
+
+
+def test_jobs_that_wait_while_no_worker_runs_are_done_when_one_starts(
+    services: Services, client: Client, keys: Keys
+) -> None:
+    worker = start_faulty_worker(services)
+    _, url = services.start_web_server(WORKER_GRACE_S=60)
+    worker.stop()
+    with posting(url, "red", "blue") as futures:
+        wait_until(lambda: client.llen(keys.queue) == 2)
+        start_faulty_worker(services)
+        assert [label(future.result()) for future in futures] == ["red", "blue"]
+
+
+@pytest.mark.parametrize("part", ["worker", "web server"])
+def test_sigterm_under_load_finishes_the_requests_in_progress(
+    part: str, services: Services, client: Client, keys: Keys
+) -> None:
+    worker = start_faulty_worker(services, delay_s=1)
+    web_server, url = services.start_web_server()
+    with posting(url, *HARMLESS[:4]) as futures:
+        wait_until(lambda: busy(client, keys, worker))
+        if part == "worker":
+            start_faulty_worker(services)
+            assert worker.stop() == 0
+        else:
+            wait_until(lambda: client.pubsub_numpat() == 0 and client.llen(keys.queue) + len(claims(client, keys)) == 4)
+            assert web_server.stop() == 0
+        assert [label(future.result()) for future in futures] == HARMLESS[:4]

@@ -1,0 +1,144 @@
+"""ResNet50's weights: downloaded and verified, or an error that says where to put the file."""
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import requests
+
+from inference import weights
+from inference.weights import RESNET50_NAME, WeightsUnavailable, resnet50_weights
+from tools.embedded_redis import free_port
+
+CONTENT = bytes(range(256)) * 20_000
+MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    return tmp_path / "keras" / "models"
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> Iterator[str]:
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "hub" / "weights.h5").write_bytes(CONTENT)
+    yield from serve(partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "hub")))
+
+
+@pytest.fixture
+def slow_url() -> Iterator[str]:
+    stop = threading.Event()
+
+    class Slow(BaseHTTPRequestHandler):
+        """Sends without end, so that no read times out."""
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            while not stop.wait(0.01):
+                self.wfile.write(b"x")
+
+    yield from serve(Slow)
+    stop.set()
+
+
+@pytest.fixture
+def stalled_url() -> Iterator[str]:
+    stop = threading.Event()
+
+    class Stalled(BaseHTTPRequestHandler):
+        """Sends one byte and then nothing."""
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"x")
+            stop.wait(60)
+
+    for url in serve(Stalled):
+        yield url
+        stop.set()
+
+
+def serve(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *_: object) -> None:
+            """Ignore clients that hang up."""
+
+    with Server(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/weights.h5"
+        server.shutdown()
+        thread.join()
+
+
+def test_the_weights_are_downloaded_once(url: str, cache: Path) -> None:
+    path = resnet50_weights(timeout_s=60, url=url, md5=MD5)
+    assert path == cache / RESNET50_NAME
+    assert path.read_bytes() == CONTENT
+    assert resnet50_weights(timeout_s=60, url="http://nowhere.invalid/") == path
+
+
+def test_a_download_shows_its_progress(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    resnet50_weights(timeout_s=60, url=url, md5=MD5)
+    percents = [vars(record)["fields"]["percent"] for record in caplog.records if record.message == "download_progress"]
+    assert percents[-1] == 100
+    assert percents == sorted(percents)
+
+
+def test_a_file_with_the_wrong_checksum_is_not_kept(url: str, cache: Path) -> None:
+    with pytest.raises(WeightsUnavailable):
+        resnet50_weights(timeout_s=60, url=url, md5="0" * 32)
+    assert list(cache.iterdir()) == []
+
+
+def test_a_slow_download_ends_at_its_timeout(slow_url: str, cache: Path) -> None:
+    with pytest.raises(WeightsUnavailable) as unavailable:
+        resnet50_weights(timeout_s=0.5, url=slow_url)
+    assert isinstance(unavailable.value.__cause__, TimeoutError)
+    assert list(cache.iterdir()) == []
+
+
+def test_a_stalled_download_ends_too(stalled_url: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "READ_TIMEOUT_S", 0.2)
+    with pytest.raises(WeightsUnavailable):
+        resnet50_weights(timeout_s=60, url=stalled_url)
+    assert list(cache.iterdir()) == []
+
+
+def test_a_host_that_does_not_answer_is_given_up_after_the_answer_timeout(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(weights, "ANSWER_TIMEOUT_S", 0.2)
+    caplog.set_level("INFO")
+    released = threading.Event()
+
+    def hang(*_: object, **__: object) -> None:
+        released.wait(60)
+
+    monkeypatch.setattr(requests, "get", hang)
+    with pytest.raises(WeightsUnavailable) as unavailable:
+        resnet50_weights(timeout_s=60, url="http://nowhere.invalid/weights.h5")
+    released.set()
+    assert str(unavailable.value.__cause__) == "no answer within 0.2 s"
+    (started, _failed) = [vars(record)["fields"] for record in caplog.records]
+    assert (started["answer_timeout_s"], started["timeout_s"]) == (0.2, 60)
+
+
+def test_without_a_network_the_error_says_where_to_put_the_file(cache: Path) -> None:
+    with pytest.raises(WeightsUnavailable, match=f"put the file at {cache / RESNET50_NAME}"):
+        resnet50_weights(timeout_s=60, url=f"http://127.0.0.1:{free_port()}/weights.h5")
+
+
+def test_a_file_that_the_host_does_not_have_is_an_error_too(url: str) -> None:
+    with pytest.raises(WeightsUnavailable):
+        resnet50_weights(timeout_s=60, url=url.replace("weights.h5", "other.h5"))

@@ -1,0 +1,40 @@
+"""Heartbeats: a worker sends them as long as all its batch loops make progress."""
+
+from benchmarks.services import wait_until
+from jobs.heartbeat import Heartbeat
+from jobs.protocol import Keys, WorkerInfo
+from settings import Settings
+from tests.conftest import INFO, Client, MakeSettings
+
+
+def test_a_heartbeat_describes_the_worker_and_counts_its_pictures(
+    settings: Settings, keys: Keys, client: Client
+) -> None:
+    with Heartbeat(settings, INFO, loops=2) as heartbeat:
+        heartbeat.progress(0, images=3)
+        heartbeat.progress(1, images=4)
+        wait_until(lambda: (text := client.get(keys.worker("w1"))) and WorkerInfo.from_json(text).images_done == 7)
+        assert 0 < client.pttl(keys.worker("w1")) <= settings.heartbeat_ttl_s * 1000
+
+
+def test_a_worker_with_a_stalled_batch_loop_counts_as_dead(
+    make_settings: MakeSettings, keys: Keys, client: Client
+) -> None:
+    settings = make_settings(stall_timeout_s=0.1, heartbeat_ttl_s=2)
+    with Heartbeat(settings, INFO, loops=2) as heartbeat:
+        wait_until(lambda: client.exists(keys.worker("w1")))
+        wait_until(lambda: progress(heartbeat, 0) and not client.exists(keys.worker("w1")))
+        wait_until(lambda: progress(heartbeat, 0, 1) and client.exists(keys.worker("w1")))
+
+
+def progress(heartbeat: Heartbeat, *loops: int) -> bool:
+    for loop in loops:
+        heartbeat.progress(loop)
+    return True
+
+
+def test_the_names_of_dead_workers_are_removed(settings: Settings, keys: Keys, client: Client) -> None:
+    client.zadd(keys.workers, {"long gone": client.time()[0] - 3600})
+    with Heartbeat(settings, INFO, loops=2):
+        wait_until(lambda: client.zrange(keys.workers, 0, -1) == ["w1"])
+    assert 0 < client.ttl(keys.workers) <= 60

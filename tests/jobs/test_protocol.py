@@ -1,0 +1,83 @@
+"""The protocol between web servers and workers: messages as JSON, and one clock."""
+
+import json
+import math
+import time
+
+import fakeredis
+import pytest
+import redis
+
+from jobs.clock import RedisClock
+from jobs.connection import connect
+from jobs.protocol import Job, JobResult, Keys, Prediction, WorkerInfo
+from settings import Settings
+from tests.conftest import INFO, PIXELS, Client
+
+
+def test_a_result_survives_a_round_trip() -> None:
+    result = JobResult("1", "w1", "m", (Prediction("castle", 0.93), Prediction("palace", 0.04)), None, 0.05, 8)
+    assert JobResult.from_json(result.to_json()) == result
+
+
+def test_a_heartbeat_survives_a_round_trip() -> None:
+    assert WorkerInfo.from_json(INFO.to_json()) == INFO
+
+
+def test_fields_that_a_newer_version_has_added_are_ignored() -> None:
+    result = JobResult("1", "w1", "m", (Prediction("castle", 0.93),))
+    newer = result.to_json().replace(b'"label"', b'"wordnet":"n02980441","label"').replace(b'"id"', b'"new":1,"id"')
+    assert JobResult.from_json(newer) == result
+    assert WorkerInfo.from_json(INFO.to_json().replace(b'"pid"', b'"new":1,"pid"')) == INFO
+
+
+@pytest.mark.parametrize("deadline", [0, -1, math.inf, math.nan, 1e300, "soon", None])
+def test_an_invalid_deadline_is_refused(deadline: object) -> None:
+    fields = {"id": "1", "image": "AAAA", "deadline": deadline, "attempt": 1}
+    with pytest.raises(ValueError, match=r"deadline|type|float"):
+        Job.from_fields(fields, image_bytes=3)
+
+
+def test_all_keys_begin_with_the_prefix() -> None:
+    keys = Keys(Settings(_env_file=None, key_prefix="mine:", image_queue="q"))  # type: ignore[call-arg]
+    names = [keys.queue, keys.workers, keys.claim("1"), keys.result("1"), keys.worker("w"), keys.cached("n", "p")]
+    assert names == ["mine:q", "mine:workers", "mine:claim:1", "mine:result:1", "mine:worker:w", "mine:cache:n:p"]
+
+
+def test_the_clock_asks_redis_once_and_continues_without_it() -> None:
+    server = fakeredis.FakeServer()
+    clock = RedisClock(fakeredis.FakeRedis(server=server))
+    first = clock.now()
+    server.connected = False
+    clock._refresh_at = 0
+    assert 0 <= clock.now() - first < 10
+
+
+def test_a_clock_that_has_never_reached_redis_raises() -> None:
+    server = fakeredis.FakeServer()
+    server.connected = False
+    with pytest.raises(redis.ConnectionError):
+        RedisClock(fakeredis.FakeRedis(server=server)).now()
+
+
+def test_a_job_is_json_of_four_fields_in_at_most_205_kilobytes(settings: Settings, client: Client) -> None:
+    key = Keys(settings).queue
+    client.rpush(key, Job("a" * 32, PIXELS, deadline=1.5).to_json())
+    value = client.lindex(key, 0)
+    assert len(value) <= 205_000
+    fields = json.loads(value)
+    assert set(fields) == {"id", "image", "deadline", "attempt"}
+    assert len(fields["image"]) == 200_704
+    # Redis's allocator rounds the value up to its next size class, 224 KiB.
+    assert client.memory_usage(key, samples=0) <= 230_000
+
+
+@pytest.mark.parametrize("skew_s", [-3600, 3600])
+def test_a_deadline_means_the_same_on_machines_whose_clocks_differ(
+    skew_s: int, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = RedisClock(connect(settings))
+    now = clock.now()
+    monkeypatch.setattr(time, "time", lambda: now + skew_s)
+    monkeypatch.setattr(time, "monotonic", lambda: 12345.0 + skew_s)
+    assert abs(RedisClock(connect(settings)).now() - now) < 1

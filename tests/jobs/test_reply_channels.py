@@ -1,0 +1,97 @@
+"""Connections for results: one for each waiting request, reused, and replaced when they break."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import pytest
+
+from benchmarks.services import wait_until
+from jobs.client import JobClient
+from jobs.protocol import Keys
+from jobs.reply_channels import ReplyChannels
+from settings import Settings
+from tests.conftest import PIXELS, Client, MakeSettings
+from tests.support.fake_worker import process_jobs, request_deadline, submitted_job
+
+
+def test_more_than_a_hundred_requests_can_wait_at_once(settings: Settings) -> None:
+    channels = ReplyChannels(settings)
+    with ExitStack() as waiting:
+        for number in range(150):
+            channel = waiting.enter_context(channels.lease(f"{settings.key_prefix}{number}"))
+            channel.call(("PING",))
+
+
+@pytest.mark.usefixtures("live_worker")
+def test_a_result_is_found_after_the_pubsub_connections_were_closed(
+    make_settings: MakeSettings, client: Client
+) -> None:
+    settings = make_settings(poll_interval_s=0.2)
+    with submitted_job(settings) as future:
+        wait_until(lambda: client.llen(Keys(settings).queue))
+        client.client_kill_filter(_type="pubsub")
+        process_jobs(settings, 1)
+        assert future.result(timeout=10).id == "a" * 32
+
+
+@pytest.mark.usefixtures("live_worker")
+def test_idle_connections_that_redis_has_closed_are_replaced(settings: Settings, client: Client) -> None:
+    jobs = JobClient(settings)
+    with ThreadPoolExecutor(1) as pool:
+        for job_id in ("a" * 32, "b" * 32):
+            future = pool.submit(jobs.classify, PIXELS, job_id, request_deadline(settings))
+            process_jobs(settings, 1)
+            assert future.result(timeout=10).id == job_id
+            client.client_kill_filter(_type="pubsub")
+            client.client_kill_filter(_type="normal", skipme=True)
+
+
+@pytest.mark.usefixtures("live_worker")
+def test_sequential_requests_reuse_one_connection(settings: Settings, client: Client) -> None:
+    jobs = JobClient(settings)
+    before = len(client.client_list(_type="pubsub"))
+    with ThreadPoolExecutor(1) as pool:
+        for number in range(5):
+            future = pool.submit(jobs.classify, PIXELS, f"{number:032}", request_deadline(settings))
+            process_jobs(settings, 1)
+            future.result()
+    assert len(client.client_list(_type="pubsub")) <= before + 1
+
+
+def test_unread_replies_of_one_request_do_not_reach_the_next(settings: Settings, client: Client) -> None:
+    channels = ReplyChannels(settings)
+    with channels.lease("first") as channel:
+        channel.call(("PING",))
+        assert client.publish("first", "late") == 1
+        channel.release(("ECHO", "a reply for nobody"))
+    with channels.lease("second") as channel:
+        assert channel.call(("ECHO", "mine")) == b"mine"
+        assert client.publish("second", "mine") == 1
+        assert channel.receive(timeout_s=10) == b"mine"
+
+
+def test_a_finished_request_unsubscribes_and_keeps_its_connection_open(settings: Settings, client: Client) -> None:
+    channels = ReplyChannels(settings)
+    with channels.lease("channel of one") as channel:
+        channel.call(("PING",))
+        assert client.pubsub_numsub("channel of one")[0][1] == 1
+    wait_until(lambda: client.pubsub_numsub("channel of one")[0][1] == 0)
+    assert channels.take_connection().used
+
+
+def test_a_request_whose_connection_was_closed_subscribes_on_another(settings: Settings, client: Client) -> None:
+    with ReplyChannels(settings).lease("channel of another") as channel:
+        channel.call(("PING",))
+        client.client_kill_filter(_type="pubsub")
+        wait_until(lambda: channel.receive(timeout_s=0.05) is None and client.publish("channel of another", "mine"))
+        assert channel.receive(timeout_s=10) == b"mine"
+
+
+def test_after_one_idle_connection_was_found_closed_no_other_is_tried(settings: Settings, client: Client) -> None:
+    channels = ReplyChannels(settings)
+    with channels.lease("one") as one, channels.lease("other") as other:
+        one.call(("PING",))
+        other.call(("PING",))
+    client.client_kill_filter(_type="normal", skipme=True)
+    with channels.lease("third") as third:
+        assert third.call(("ECHO", "mine")) == b"mine"

@@ -1,0 +1,10 @@
+"""Schemathesis hooks: for uploads it generates real pictures."""
+
+import schemathesis
+from hypothesis import strategies as st
+
+from benchmarks.colour_network import COLOURS, picture
+
+PICTURES = st.builds(picture, st.sampled_from(sorted(COLOURS)), st.sampled_from(["PNG", "JPEG", "WEBP", "GIF"]))
+
+schemathesis.openapi.format("binary", PICTURES)

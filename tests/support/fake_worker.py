@@ -1,0 +1,38 @@
+"""Both ends of the queue in one process: a client that submits jobs, and a fake worker that processes them."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+
+from jobs.client import JobClient
+from jobs.consumer import JobConsumer
+from jobs.protocol import Job, JobResult, Prediction
+from settings import Settings
+from tests.conftest import PIXELS
+
+
+def request_deadline(settings: Settings) -> float:
+    """The deadline of a request that arrives now."""
+    return time.monotonic() + settings.request_timeout_s
+
+
+def result_of(job: Job) -> JobResult:
+    """The fake worker's result: a label that no other job has."""
+    return JobResult(job.id, "w1", "m", (Prediction(f"label of {job.id}", 1.0),), inference_s=0.01, batch_size=1)
+
+
+def process_jobs(settings: Settings, count: int) -> None:
+    """Take this many jobs off the queue and publish their results."""
+    consumer = JobConsumer(settings, "w1", "m")
+    while count:
+        batch = consumer.take(8)
+        consumer.publish([result_of(job) for job in batch])
+        count -= len(batch)
+
+
+@contextmanager
+def submitted_job(settings: Settings, job_id: str = "a" * 32) -> Iterator[Future[JobResult]]:
+    """Submit a job from a thread, and yield the future of its result."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(JobClient(settings).classify, PIXELS, job_id, request_deadline(settings))

@@ -1,0 +1,49 @@
+"""A stub of the queue, behind a real web app."""
+
+import io
+
+from flask import Flask
+
+from jobs.protocol import JobResult, Prediction, WorkerInfo
+from settings import Settings
+from tests.conftest import INFO
+from web.app import create_app
+from web.request_scope import RequestObserver
+
+PREDICTIONS = tuple(Prediction(f"label_{rank}", 0.5 / (rank + 1)) for rank in range(5))
+
+
+class StubQueue:
+    """Gives every picture the same result, or raises the error that a test has set."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self.alive = [INFO]
+        self.pixels: list[bytes] = []
+        self.traceparents: list[str | None] = []
+
+    def check_admission(self) -> None:
+        pass
+
+    def classify(
+        self, pixels: bytes, job_id: str, deadline: float, client_gone: object, traceparent: str | None
+    ) -> JobResult:
+        self.pixels.append(pixels)
+        self.traceparents.append(traceparent)
+        if self.error:
+            raise self.error
+        return JobResult(job_id, "w1", "resnet50", PREDICTIONS, inference_s=0.0, batch_size=1)
+
+    def workers(self) -> list[WorkerInfo]:
+        if self.error:
+            raise self.error
+        return self.alive
+
+
+def stub_app(settings: Settings, queue: StubQueue, *observers: RequestObserver) -> Flask:
+    """The web app with the stub as its job client and its queue monitor."""
+    return create_app(settings, queue, queue, observers=observers)  # type: ignore[arg-type]
+
+
+def form(upload: bytes, field: str = "image") -> dict[str, object]:
+    return {field: (io.BytesIO(upload), "picture.png")}

@@ -1,0 +1,110 @@
+"""API keys and rate limits, with a real Redis that counts the requests."""
+
+import io
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from settings import Settings
+from tests.conftest import Client, MakeSettings, picture
+from tests.support.stub_queue import StubQueue, stub_app
+from tests.web.test_app import assert_problem
+from tools.embedded_redis import free_port
+
+
+def http(settings: Settings) -> FlaskClient:
+    return stub_app(settings, StubQueue()).test_client()
+
+
+def post(http: FlaskClient, key: str | None = None, **options: object) -> TestResponse:
+    headers = {"Authorization": f"Bearer {key}"} if key is not None else {}
+    data = {"image": (io.BytesIO(picture()), "picture.png")}
+    return http.post("/predict", data=data, headers=headers | dict(options.pop("headers", {})), **options)  # type: ignore[call-overload]
+
+
+def test_without_api_keys_everybody_has_access(make_settings: MakeSettings) -> None:
+    assert post(http(make_settings())).status_code == 200
+
+
+@pytest.mark.parametrize("key", ["first", "second"])
+def test_each_of_the_api_keys_is_accepted(key: str, make_settings: MakeSettings) -> None:
+    assert post(http(make_settings(api_keys="first, second")), key).status_code == 200
+
+
+@pytest.mark.parametrize("key", [None, "", "wrong", "firs", "firstt", "first,second", "FIRST", "Bearer first", "ü"])
+def test_any_other_key_is_rejected(key: str | None, make_settings: MakeSettings) -> None:
+    response = post(http(make_settings(api_keys="first,second")), key)
+    assert_problem(response, 401, "Authorization: Bearer KEY")
+    assert response.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_the_scheme_is_case_insensitive(scheme: str, make_settings: MakeSettings) -> None:
+    response = post(http(make_settings(api_keys="first")), headers={"Authorization": f"{scheme} first"})
+    assert response.status_code == 200
+
+
+def test_a_key_without_the_scheme_is_rejected(make_settings: MakeSettings) -> None:
+    response = post(http(make_settings(api_keys="first")), headers={"Authorization": "first"})
+    assert response.status_code == 401
+
+
+def test_probes_need_no_key(make_settings: MakeSettings) -> None:
+    assert http(make_settings(api_keys="first")).get("/readyz").status_code == 200
+
+
+def test_a_key_is_never_logged(make_settings: MakeSettings, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    client = http(make_settings(api_keys="hunter2"))
+    post(client, "hunter2")
+    post(client, "hunter3")
+    assert "hunter" not in caplog.text + repr([vars(record) for record in caplog.records])
+
+
+def test_a_client_over_the_limit_is_told_when_to_try_again(make_settings: MakeSettings) -> None:
+    client = http(make_settings(rate_limit="3/hour"))
+    assert [post(client).status_code for _ in range(3)] == [200] * 3
+    response = post(client)
+    assert_problem(response, 429, "3 per 1 hour")
+    assert 1 <= int(response.headers["Retry-After"]) <= 3600
+
+
+def test_web_servers_share_the_limit_and_each_client_has_its_own(make_settings: MakeSettings) -> None:
+    first, second = (http(make_settings(rate_limit="2/hour", api_keys="a,b")) for _ in range(2))
+    assert [post(first, "a").status_code, post(second, "a").status_code] == [200, 200]
+    assert [post(first, "a").status_code, post(second, "a").status_code] == [429, 429]
+    assert post(first, "b").status_code == 200
+
+
+def test_each_of_several_limits_is_enforced(make_settings: MakeSettings) -> None:
+    client = http(make_settings(rate_limit="100/second;2/hour"))
+    assert [post(client).status_code for _ in range(3)] == [200, 200, 429]
+
+
+def test_a_key_is_not_written_to_redis(make_settings: MakeSettings, client: Client) -> None:
+    settings = make_settings(rate_limit="2/hour", api_keys="hunter2", key_prefix="keyed:")
+    assert post(http(settings), "hunter2").status_code == 200
+    assert client.keys("keyed:*")
+    assert client.keys("*hunter2*") == []
+
+
+def test_x_forwarded_for_is_used_only_behind_a_trusted_proxy(make_settings: MakeSettings) -> None:
+    for proxies, last in ((0, 429), (1, 200)):
+        settings = make_settings(rate_limit="1/hour", trusted_proxies=proxies, key_prefix=f"proxies{proxies}:")
+        client = http(settings)
+        assert post(client, headers={"X-Forwarded-For": "192.0.2.1"}).status_code == 200
+        assert post(client, headers={"X-Forwarded-For": "192.0.2.2"}).status_code == last
+
+
+def test_counters_have_the_key_prefix_and_expire(make_settings: MakeSettings, client: Client) -> None:
+    settings = make_settings(rate_limit="2/minute", key_prefix="counted:")
+    post(http(settings))
+    (key,) = client.keys("*127.0.0.1*2/1/minute*")
+    assert key.startswith("counted:")
+    assert 0 < client.ttl(key) <= 120
+
+
+def test_rate_limiting_without_redis_is_a_503(make_settings: MakeSettings) -> None:
+    settings = make_settings(rate_limit="2/minute", redis_url=f"redis://127.0.0.1:{free_port()}/0")
+    assert_problem(post(http(settings)), 503, "out of reach")

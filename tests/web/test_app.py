@@ -1,0 +1,201 @@
+"""The HTTP interface, with a stub of the queue that answers at once."""
+
+import io
+import os
+import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from benchmarks.services import wait_until
+from errors import DeadlineExceeded, JobFailed, QueueUnavailable, ServiceError
+from pictures import decoder as decoding
+from settings import Settings
+from tests.conftest import MakeSettings, picture
+from tests.support.stub_queue import StubQueue, form, stub_app
+from web import uploads
+
+
+@pytest.fixture
+def queue() -> StubQueue:
+    return StubQueue()
+
+
+@pytest.fixture
+def http(make_settings: MakeSettings, queue: StubQueue) -> FlaskClient:
+    settings = make_settings(max_upload_bytes=100_000, max_image_pixels=10_000)
+    return stub_app(settings, queue).test_client()
+
+
+def assert_problem(response: TestResponse, status: int, detail: str) -> None:
+    assert response.status_code == status, response.text
+    assert response.content_type == "application/problem+json"
+    assert response.json is not None
+    assert response.json["success"] is False
+    assert response.json["status"] == status
+    assert response.json["title"]
+    assert re.search(detail, response.json["detail"]), response.json["detail"]
+    assert response.json["id"] == response.headers["X-Request-ID"]
+
+
+def test_a_form_and_a_raw_body_give_the_same_predictions(http: FlaskClient, queue: StubQueue) -> None:
+    by_form = http.post("/predict", data=form(picture()))
+    by_body = http.post("/predict", data=picture(), content_type="image/png")
+    assert by_form.status_code == by_body.status_code == 200
+    assert by_form.json is not None
+    assert by_body.json is not None
+    assert by_form.json["predictions"] == by_body.json["predictions"]
+    assert queue.pixels[0] == queue.pixels[1]
+    assert len(queue.pixels[0]) == 224 * 224 * 3
+
+
+def test_a_response_has_the_documented_fields(http: FlaskClient) -> None:
+    response = http.post("/predict", data=form(picture()))
+    assert response.content_type == "application/json"
+    assert response.json == {
+        "success": True,
+        "id": response.headers["X-Request-ID"],
+        "model": "resnet50",
+        "predictions": [{"label": f"label_{rank}", "probability": 0.5 / (rank + 1)} for rank in range(5)],
+    }
+    timing = r"decode;dur=[\d.]+, queue;dur=[\d.]+, inference;dur=[\d.]+, total;dur=[\d.]+"
+    assert re.fullmatch(timing, response.headers["Server-Timing"])
+
+
+def test_every_request_has_an_id_that_clients_cannot_choose(http: FlaskClient) -> None:
+    ids = [http.get("/livez", headers={"X-Request-ID": "mine"}).headers["X-Request-ID"] for _ in range(2)]
+    assert ids[0] != ids[1]
+    assert all(re.fullmatch("[0-9a-f]{32}", request_id) for request_id in ids)
+
+
+@pytest.mark.parametrize(
+    ("request_arguments", "status", "detail"),
+    [
+        ({}, 400, "no picture"),
+        ({"data": {}, "content_type": "multipart/form-data"}, 400, "no file"),
+        ({"data": form(picture(), field="picture")}, 400, "field `image`"),
+        ({"data": {"image": "castle_image.jpg"}}, 415, "content type"),
+        ({"data": {"image": "castle.jpg"}, "content_type": "multipart/form-data"}, 400, "text, not a file"),
+        ({"data": {"image": [(io.BytesIO(b"1"), "a"), (io.BytesIO(b"2"), "b")]}}, 400, "several"),
+        ({"data": form(b"")}, 400, "empty"),
+        ({"data": form(b"hello")}, 400, "not a picture"),
+        ({"data": b"", "content_type": "image/png"}, 400, "empty"),
+        ({"data": b"hello", "content_type": "image/png"}, 400, "not a picture"),
+        ({"data": b"{}", "content_type": "application/json"}, 415, "application/json"),
+        ({"data": picture(format="PPM"), "content_type": "image/x-portable-pixmap"}, 415, "PPM"),
+        ({"data": picture()[:-30], "content_type": "image/png"}, 400, "damaged"),
+        ({"data": form(picture(size=(101, 100)))}, 413, "101 x 100"),
+        ({"data": form(bytes(100_001))}, 413, "at most 100000 bytes"),
+        ({"data": form(bytes(200_000))}, 413, "at most 100000 bytes"),
+        ({"data": bytes(200_000), "content_type": "image/png"}, 413, "at most 100000 bytes"),
+    ],
+)
+def test_an_invalid_upload_gets_a_clear_error_and_never_reaches_the_queue(
+    request_arguments: dict[str, object], status: int, detail: str, http: FlaskClient, queue: StubQueue
+) -> None:
+    assert_problem(http.post("/predict", **request_arguments), status, detail)
+    assert queue.pixels == []
+
+
+def test_only_a_limited_part_of_a_refused_upload_is_read(http: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "MAX_DRAINED_BYTES", 100_000)
+    body = io.BytesIO(bytes(1_000_000))
+    http.post("/nothing", input_stream=body, content_length=1_000_000)
+    assert 100_000 <= body.tell() <= 100_000 + uploads.DRAIN_CHUNK_BYTES
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "retry_after"),
+    [
+        (QueueUnavailable("full", retry_after_s=1), 503, "1"),
+        (DeadlineExceeded("late"), 504, None),
+        (JobFailed("broken"), 500, None),
+    ],
+)
+def test_the_queues_errors_have_their_own_status(
+    error: ServiceError, status: int, retry_after: str | None, http: FlaskClient, queue: StubQueue
+) -> None:
+    queue.error = error
+    response = http.post("/predict", data=form(picture()))
+    assert_problem(response, status, error.detail)
+    assert response.headers.get("Retry-After") == retry_after
+
+
+def test_an_unexpected_error_is_logged_and_not_shown(
+    http: FlaskClient, queue: StubQueue, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue.error = ZeroDivisionError("secret")
+    response = http.post("/predict", data=form(picture()))
+    assert_problem(response, 500, "unexpected")
+    assert "secret" not in response.text
+    assert "secret" in caplog.text
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nothing", 404), ("GET", "/predict", 405)])
+def test_other_http_errors_are_problems_too(method: str, path: str, status: int, http: FlaskClient) -> None:
+    assert_problem(http.open(path, method=method), status, "")
+
+
+def test_the_service_is_ready_when_a_worker_is_alive(http: FlaskClient, queue: StubQueue) -> None:
+    response = http.get("/readyz")
+    assert response.status_code == 200
+    assert response.json is not None
+    assert response.json["ready"] is True
+    assert response.json["workers"][0]["name"] == "w1"
+    queue.alive = []
+    response = http.get("/readyz")
+    assert (response.status_code, response.json) == (
+        503,
+        {"ready": False, "reason": "No worker is alive.", "workers": []},
+    )
+    queue.error = QueueUnavailable("The queue is out of reach.")
+    assert http.get("/readyz").status_code == 503
+
+
+def test_the_web_server_is_alive_even_without_redis(http: FlaskClient, queue: StubQueue) -> None:
+    queue.error = QueueUnavailable("The queue is out of reach.")
+    assert http.get("/livez").status_code == 200
+
+
+def test_the_service_itself_serves_the_page_and_all_its_files(http: FlaskClient) -> None:
+    response = http.get("/")
+    assert response.status_code == 200
+    assert response.headers["Content-Security-Policy"].startswith("default-src 'self'")
+    for path in re.findall(r'(?:src|href)="([^"]+)"', response.text):
+        with http.get(path) as part:
+            assert part.status_code == 200
+
+
+def test_a_network_of_one_channel_gets_gray_pixels(make_settings: MakeSettings, queue: StubQueue) -> None:
+    settings: Settings = make_settings(image_chans=1, image_width=28, image_height=20)
+    http = stub_app(settings, queue).test_client()
+    assert http.post("/predict", data=form(picture("white"))).status_code == 200
+    assert queue.pixels == [b"\xff" * 28 * 20]
+
+
+def test_no_more_pictures_are_decoded_at_once_than_there_are_cores(
+    http: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cores = len(os.sched_getaffinity(0))
+    in_flight: list[int] = []
+    peaks: list[int] = []
+    release = threading.Event()
+
+    def decode(*_: object) -> bytes:
+        in_flight.append(1)
+        peaks.append(len(in_flight))
+        release.wait(10)
+        in_flight.pop()
+        return b""
+
+    monkeypatch.setattr(decoding, "decode_image", decode)
+    clients = [http.application.test_client() for _ in range(cores + 4)]
+    with ThreadPoolExecutor(len(clients)) as pool:
+        responses = [pool.submit(client.post, "/predict", data=form(picture())) for client in clients]
+        wait_until(lambda: len(in_flight) == cores)
+        release.set()
+        assert {response.result().status_code for response in responses} == {200}
+    assert max(peaks) == cores

@@ -1,0 +1,1 @@
+"""Tools around the service: `make run`, the embedded Redis, and a request's timeline."""

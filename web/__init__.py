@@ -1,0 +1,1 @@
+"""HTTP in front of the queue: it decodes pictures, but never touches a network."""

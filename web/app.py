@@ -1,0 +1,56 @@
+"""The Flask app, built from its parts."""
+
+from collections.abc import Sequence
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from jobs.client import JobClient
+from jobs.monitor import QueueMonitor
+from pictures.limits import raise_pillows_limit
+from settings import Settings
+from telemetry.web_metrics import WebMetrics
+from web.health import create_health
+from web.pages import create_pages
+from web.predict import create_predict
+from web.problem_details import answer_errors
+from web.request_scope import RequestObserver, follow_requests
+from web.result_cache import ResultCache
+from web.uploads import UploadRequest
+
+# What multipart adds around a picture.
+FORM_OVERHEAD_BYTES = 64 * 1024
+
+
+def create_app(
+    settings: Settings,
+    jobs: JobClient,
+    monitor: QueueMonitor,
+    metrics: WebMetrics | None = None,
+    observers: Sequence[RequestObserver] = (),
+) -> Flask:
+    """Build the app.
+
+    Args:
+        settings: limits, keys and time-outs.
+        jobs: submits pictures to the workers.
+        monitor: knows the workers.
+        metrics: counts what happens; by default new ones.
+        observers: hear of every request, besides the metrics.
+    """
+    app = Flask(__name__)
+    metrics = metrics or WebMetrics()
+    app.request_class = UploadRequest
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes + FORM_OVERHEAD_BYTES
+    # A picture sent as a text field by mistake gets a message that says so, so it must not be too large for one.
+    app.config["MAX_FORM_MEMORY_SIZE"] = app.config["MAX_CONTENT_LENGTH"]
+    raise_pillows_limit(settings.max_image_pixels)
+    if settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies)  # type: ignore[method-assign]
+    follow_requests(app, [metrics, *observers])
+    answer_errors(app, settings)
+    app.register_blueprint(create_health(monitor, metrics))
+    app.register_blueprint(create_predict(settings, jobs, ResultCache(settings, monitor.workers), metrics))
+    app.register_blueprint(create_pages(settings))
+    return app

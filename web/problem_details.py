@@ -1,0 +1,44 @@
+"""Errors are answered as RFC 9457 describes, never with a page or a traceback."""
+
+from collections.abc import Mapping
+
+from flask import Flask, Response, jsonify
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from errors import ServiceError
+from logger import log
+from settings import Settings
+from web.request_scope import current_request
+from web.uploads import too_large
+
+
+def answer_errors(app: Flask, settings: Settings) -> None:
+    """Answer every error of the app with a problem."""
+
+    @app.errorhandler(ServiceError)
+    def service_error(error: ServiceError) -> Response:
+        return _problem(error.status, error.title, error.detail, error.headers)
+
+    @app.errorhandler(RequestEntityTooLarge)
+    def too_many_bytes(_error: RequestEntityTooLarge) -> Response:
+        return service_error(too_large(settings.max_upload_bytes))
+
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> Response:
+        headers = dict(error.get_headers())
+        del headers["Content-Type"]
+        return _problem(error.code or 500, error.name, error.description or "", headers)
+
+    @app.errorhandler(Exception)
+    def unexpected_error(_error: Exception) -> Response:
+        log("unexpected_error", level="error", **current_request().log_fields, exc_info=True)
+        return _problem(500, "Internal error", "Something unexpected went wrong; the log has it under this id.")
+
+
+def _problem(status: int, title: str, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "success": False}
+    response = jsonify(body | {"id": current_request().id})
+    response.status_code = status
+    response.content_type = "application/problem+json"
+    response.headers.update(headers or {})
+    return response

@@ -1,0 +1,82 @@
+"""An optional cache of results in Redis: the same picture for the same network is answered without computing.
+
+A result is stored under the network that made it and the hash of the picture's bytes. Only the networks of living
+workers are looked up, so answers of a retired network are never served. Whatever is wrong with the cache, a request
+goes its normal way.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import PIL
+import redis
+
+from errors import QueueUnavailable
+from jobs.connection import connect
+from jobs.protocol import JobResult, Keys, WorkerInfo
+from logger import log
+from pictures.decoding import DECODING_VERSION
+from pictures.formats import accepted_formats
+from settings import Settings
+
+# How long the living networks are cached, and how long a cache that failed is not used.
+NETWORKS_TTL_S = 1
+# What `JobResult.from_json` raises for data that it did not write.
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError)
+
+
+class ResultCache:
+    """Finds and stores results; safe to use from many threads. With CACHE_TTL_S=0 it never asks Redis for anything.
+
+    Args:
+        settings: CACHE_TTL_S, where Redis is, and how pictures are decoded.
+        workers: returns the living workers, or raises QueueUnavailable.
+    """
+
+    def __init__(self, settings: Settings, workers: Callable[[], Sequence[WorkerInfo]]) -> None:
+        self.enabled = settings.cache_ttl_s > 0
+        self._ttl_s = settings.cache_ttl_s
+        self._keys = Keys(settings)
+        self._redis = connect(settings)
+        self._workers = workers
+        self._networks: list[str] = []
+        self._refresh_networks_at = 0.0
+        self._suspended_until = 0.0
+        # Everything that decides whether these bytes are accepted as a picture, and which pixels they become.
+        limits = (tuple(settings.image_shape), settings.max_image_pixels)
+        self._decoding = repr((DECODING_VERSION, limits, accepted_formats(), PIL.__version__)).encode()
+
+    def name(self, upload: bytes) -> str:
+        """Return the name under which this upload's results are stored: 64 hexadecimal digits; empty when disabled."""
+        return hashlib.sha256(self._decoding + hashlib.sha256(upload).digest()).hexdigest() if self.enabled else ""
+
+    def find(self, name: str) -> JobResult | None:
+        """Return the result of a living network for this picture, if there is one."""
+        if not self.enabled or time.monotonic() < self._suspended_until:
+            return None
+        try:
+            keys = [self._keys.cached(network, name) for network in self._living_networks()]
+            values = cast(list[bytes | None], self._redis.mget(keys)) if keys else []
+            return next((JobResult.from_json(value) for value in values if value), None)
+        except (redis.RedisError, QueueUnavailable, *UNREADABLE) as error:
+            self._suspended_until = time.monotonic() + NETWORKS_TTL_S
+            log("cache_failed", level="warning", error=error)
+            return None
+
+    def store(self, name: str, result: JobResult) -> None:
+        """Store a good result for CACHE_TTL_S."""
+        if not self.enabled or not result.fingerprint or result.error:
+            return
+        try:
+            self._redis.set(self._keys.cached(result.fingerprint, name), result.to_json(), ex=self._ttl_s)
+        except redis.RedisError as error:
+            log("cache_failed", level="warning", error=error)
+
+    def _living_networks(self) -> list[str]:
+        now = time.monotonic()
+        if now >= self._refresh_networks_at:
+            self._refresh_networks_at = now + NETWORKS_TTL_S  # first, so that only one thread asks
+            self._networks = sorted({worker.fingerprint for worker in self._workers() if worker.fingerprint})
+        return self._networks

@@ -1,0 +1,1 @@
+"""The worker's loop: take jobs, predict, publish results."""

@@ -1,0 +1,111 @@
+"""One worker: it loads its network, then runs batch loops and a heartbeat until it is told to stop."""
+
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from functools import partial
+
+from inference.classifier import Classifier, load_classifier
+from inference.networks import ModelError
+from jobs.consumer import JobConsumer
+from jobs.heartbeat import Heartbeat
+from jobs.protocol import WorkerInfo
+from logger import configure_logging, log
+from settings import Settings, load_settings
+from telemetry.worker_metrics import WorkerMetrics
+from worker.batch_loop import BatchLoop, BatchObserver
+from worker.shared_lock import SharedLock
+
+SIGNAL_LATENCY_S = 0.5
+
+LoadClassifier = Callable[[Settings], Classifier]
+
+
+def run_worker(load: LoadClassifier = load_classifier) -> int:
+    """Run one worker, with the settings of its environment, and return its exit code.
+
+    Args:
+        load: loads the network, or raises ModelError.
+    """
+    settings = load_settings()
+    # SERVER_NAME may be the same on several machines, the name of a worker never is.
+    name = f"{settings.name_of('worker')}-{os.getpid()}-{secrets.token_hex(2)}"
+    configure_logging(name, settings.log_format, settings.log_level)
+    _on_stop_signal(lambda: sys.exit(0))
+    metrics = WorkerMetrics()
+    if settings.metrics_port:
+        try:
+            metrics.serve(settings.host, settings.metrics_port)
+        except OSError as error:
+            log("metrics_unavailable", level="error", host=settings.host, port=settings.metrics_port, error=error)
+            return 1
+    try:
+        classifier = load(settings)
+    except ModelError as error:
+        log("model_unavailable", level="error", error=error)
+        return 1
+    stop = threading.Event()
+    _on_stop_signal(stop.set)
+    serve(settings, name, classifier, stop, metrics)
+    return 0
+
+
+def serve(settings: Settings, name: str, classifier: Classifier, stop: threading.Event, metrics: WorkerMetrics) -> None:
+    """Answer jobs until `stop` is set; the batches in hand are finished first."""
+    info = _describe(name, classifier)
+    count = classifier.engine.concurrency
+    observers = [metrics, *_tracers(settings, name)]
+    with Heartbeat(settings, info, count) as heartbeat, ThreadPoolExecutor(count, "batch-loop") as pool:
+        log("worker_started", model=info.model, engine=info.engine, batch_size=info.batch_size, concurrency=count)
+        lock = SharedLock(count)
+        loops = [
+            BatchLoop(
+                settings,
+                name,
+                classifier,
+                JobConsumer(settings, name, classifier.model, metrics),
+                partial(heartbeat.progress, number),
+                lock,
+                observers,
+            )
+            for number in range(count)
+        ]
+        running = [pool.submit(loop.run, stop) for loop in loops]
+        # With a time-out, since Python does not wake the main thread for a signal that another thread has received.
+        while not stop.is_set() and not wait(running, SIGNAL_LATENCY_S, FIRST_EXCEPTION).done:
+            pass
+        stop.set()
+    for loop in running:
+        loop.result()
+    log("worker_stopped")
+
+
+def _describe(name: str, classifier: Classifier) -> WorkerInfo:
+    return WorkerInfo(
+        name=name,
+        model=classifier.model,
+        engine=classifier.engine.name,
+        batch_size=classifier.batch_size,
+        note=classifier.note,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        fingerprint=classifier.fingerprint,
+    )
+
+
+def _on_stop_signal(act: Callable[[], object]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: act())
+
+
+def _tracers(settings: Settings, name: str) -> list[BatchObserver]:
+    if settings.tracing == "off":
+        return []
+    from telemetry.tracing import BatchTracer, otlp_provider
+
+    return [BatchTracer(otlp_provider("worker", name))]
