@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from contextlib import suppress
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 MIB = 2**20
 

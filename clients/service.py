@@ -40,14 +40,14 @@ class Service:
         self._session.close()
 
     def classify(
-        self, upload: bytes, retry_s: float, on_busy: Callable[[float], object] = lambda _: None
+        self, upload: bytes, retry_s: float, on_busy: Callable[[str, float], object] = lambda _why, _s: None
     ) -> dict[str, Any]:
         """Send one picture and return the service's answer, which may be an error.
 
         Args:
             upload: the file's content.
             retry_s: how long to try again while the service is busy, in seconds.
-            on_busy: called with the time until the next try, in seconds.
+            on_busy: called with the service's reason, and the time until the next try in seconds.
 
         Raises:
             requests.RequestException: nothing that speaks JSON answers at that address.
@@ -59,7 +59,7 @@ class Service:
             if wait_s is None or time.monotonic() + wait_s > end:
                 answer: dict[str, Any] = response.json()
                 return answer
-            on_busy(wait_s)
+            on_busy(_detail(response), wait_s)
             time.sleep(wait_s)
 
     def is_ready(self, timeout_s: float) -> bool:
@@ -103,6 +103,14 @@ def explain(error: requests.RequestException) -> str:
     if isinstance(error, requests.ConnectionError) and not isinstance(error, requests.exceptions.SSLError):
         return "nobody answers there; `make run` starts the service"
     return str(error)
+
+
+def _detail(response: requests.Response) -> str:
+    """Return the service's own reason; a load balancer in front of it has none."""
+    try:
+        return str(response.json()["detail"])
+    except (requests.JSONDecodeError, KeyError, TypeError):
+        return "The service is busy."
 
 
 def _retry_after_s(response: requests.Response) -> float | None:

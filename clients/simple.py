@@ -79,8 +79,8 @@ class SimpleClient:
         return str(answer.get("detail", answer))
 
 
-def _say_busy(wait_s: float) -> None:
-    print(f"The service is busy; trying again in {wait_s:g} s.", file=sys.stderr)
+def _say_busy(reason: str, wait_s: float) -> None:
+    print(f"{reason} (next try in {wait_s:g} s)", file=sys.stderr)
 
 
 def _fail(name: str, reason: str | None) -> int:

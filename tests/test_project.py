@@ -88,6 +88,10 @@ def test_the_newest_version_in_the_changelog_is_that_version() -> None:
     assert found[1] == VERSION
 
 
+def test_the_interface_has_that_version() -> None:
+    assert f"\n  version: {VERSION}\n" in (PROJECT_DIR / "web" / "openapi.yaml").read_text()
+
+
 def test_the_readme_is_short() -> None:
     assert (PROJECT_DIR / "README.md").stat().st_size < 8000
 

@@ -60,7 +60,7 @@ def test_a_busy_service_is_asked_again_when_it_says(status: int, busy: Busy) -> 
     busy.statuses = [status, status]
     done = run_script("simple_request.py", "--url", busy.url)
     assert (done.returncode, done.stdout) == (0, "1. red: 1.0000\n")
-    assert done.stderr == "The service is busy; trying again in 0 s.\n" * 2
+    assert done.stderr == "of the service (next try in 0 s)\n" * 2
     assert len(busy.authorizations) == 3
 
 

@@ -143,7 +143,7 @@ def test_the_clients_fail_with_the_message_of_the_service(services: Services) ->
     simple = run_script("simple_request.py", str(PROJECT_DIR / "README.md"), "--url", url)
     assert simple.returncode == 1
     assert "not a picture" in simple.stderr
-    simple = run_script("simple_request.py", str(CASTLE), "--url", url)
+    simple = run_script("simple_request.py", "--retry", "0", str(CASTLE), "--url", url)
     assert (simple.returncode, simple.stderr) == (1, f"{CASTLE}: No worker is alive. Try again soon.\n")
     stress = run_script("stress_test.py", "--requests", "4", "--url", url)
     assert stress.returncode == 1

@@ -146,7 +146,9 @@ def test_a_second_ctrl_c_gives_up_the_requests_in_flight(services: Services, ser
     assert "Traceback" not in client.output
 
 
-def test_a_request_that_times_out_has_failed(served: tuple[Process, str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_request_that_times_out_counts_as_failed(
+    served: tuple[Process, str], capsys: pytest.CaptureFixture[str]
+) -> None:
     web_server, url = served
     with suspended(web_server):
         assert run_stress("--requests", 2, "--timeout", 0.1, "--url", url) == 1
@@ -188,7 +190,7 @@ def test_matplotlib_is_only_imported_for_a_plot(url: str) -> None:
     assert "matplotlib" not in done.stderr
 
 
-def test_without_matplotlib_plot_is_refused_before_any_load(
+def test_without_matplotlib_a_plot_is_refused_before_any_load(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(stress, "find_spec", lambda _: None)

@@ -75,7 +75,7 @@ TYPES = [
     Request("a form of a page", lambda: typed(b"image=a", "application/x-www-form-urlencoded"), 415, "urlencoded"),
     Request("multipart/mixed", lambda: typed(RED, f"multipart/mixed; boundary={BOUNDARY}"), 415, "multipart/mixed"),
     Request("an invalid type", lambda: typed(RED, "what?"), 415, "content type is what"),
-    Request("no type", lambda: post(RED), 400, "no content type"),
+    Request("no type", lambda: post(RED), 400, "content type is missing"),
     Request("a compressed body", lambda: typed(gzip.compress(RED)), 400, "not a picture"),
     Request("the picture as the body, empty", lambda: typed(b""), 400, "empty"),
 ]
@@ -139,7 +139,9 @@ METHODS_AND_PATHS = [
         "not found",
     ),
     Request("a path of 10,000 letters", lambda: post(RED, start=f"POST /{'x' * 10_000} HTTP/1.1"), 414, None),
-    Request("a query", lambda: post(RED, start="POST /predict?image=castle.jpg HTTP/1.1"), 400, "no content type"),
+    Request(
+        "a query", lambda: post(RED, start="POST /predict?image=castle.jpg HTTP/1.1"), 400, "content type is missing"
+    ),
     Request("HTTP/1.0", lambda: typed(RED).replace(b"HTTP/1.1", b"HTTP/1.0", 1), 200, LABEL),
     Request("HTTP/9.9", lambda: typed(RED).replace(b"HTTP/1.1", b"HTTP/9.9", 1), 400, None),
     Request("500 headers", lambda: post(RED, *[f"X-{n}: 1" for n in range(500)]), 431, None),

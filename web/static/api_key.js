@@ -1,4 +1,4 @@
-// The API key: kept for this tab, also over a reload, and nowhere else.
+// The API key: kept only for this tab, where it survives a reload.
 
 const NAME = "api-key";
 let key = stored((storage) => storage.getItem(NAME)) ?? "";
@@ -21,6 +21,6 @@ function stored(act) {
   try {
     return act(sessionStorage);
   } catch {
-    return null; // a browser that keeps nothing for us; the page still remembers until it is left
+    return null; // the browser forbids storage; the key is then lost on a reload
   }
 }

@@ -1,6 +1,6 @@
 "use strict";
 
-// Shows the description with Swagger UI, which its own script has put into `SwaggerUIBundle`.
+// Shows the OpenAPI description with Swagger UI, whose script defines `SwaggerUIBundle`.
 const docs = document.getElementById("docs");
 
 SwaggerUIBundle({
@@ -8,6 +8,6 @@ SwaggerUIBundle({
   domNode: docs,
   deepLinking: true,
   displayRequestDuration: true,
-  // By default it would send the description to a server of its makers to have it checked.
+  // By default Swagger UI sends the description to an external validator.
   validatorUrl: null,
 });

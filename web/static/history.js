@@ -1,20 +1,21 @@
-// The pictures so far, as a row of buttons: each shows its picture again.
+// The history: a row of buttons, each of which shows its picture again.
 
 import { percent, plain } from "./words.js";
 
 const section = document.getElementById("history");
 const list = section.querySelector("ul");
-const STATES = { waiting: "Waiting", working: "Looking …", retrying: "Trying again", locked: "API key needed" };
+const STATES = { waiting: "Waiting", working: "Looking …", retrying: "Trying again", locked: "API key required" };
 const NO_PREVIEW = new URL("no_preview.svg", import.meta.url).href;
 const items = new Map();
 
-/** Show a picture's state in its item, which is made when it is not there yet. */
+/** Show a picture's state in its item, and create the item if necessary. */
 export function showItem(picture, select) {
   const item = items.get(picture) ?? newItem(picture, select);
   const best = picture.answer?.predictions[0];
   const done = picture.state === "done";
   item.dataset.state = picture.state;
-  item.querySelector(".label").textContent = done ? plain(best.label) : (STATES[picture.state] ?? picture.problem.title);
+  const words = done ? plain(best.label) : (STATES[picture.state] ?? picture.problem.title);
+  item.querySelector(".label").textContent = words;
   item.querySelector(".share").textContent = done ? percent(best.probability) : "";
   section.hidden = items.size < 2;
 }
@@ -24,7 +25,7 @@ export function removeItem(picture) {
   items.delete(picture);
 }
 
-/** Mark the one that is shown. */
+/** Mark the item of the selected picture. */
 export function markItem(picture) {
   for (const [each, item] of items) item.querySelector("button").setAttribute("aria-current", each === picture);
 }

@@ -1,11 +1,11 @@
-// The ways in which pictures come: chosen, dropped, pasted, or the sample.
+// Adding pictures: by the file dialog, by drag and drop, from the clipboard, or the sample.
 
 const input = document.getElementById("files");
 const choose = document.getElementById("choose");
 const sample = document.getElementById("sample");
 const notice = document.getElementById("notice");
 
-/** Call `take` with the files, whichever way they come. */
+/** Call `take` with the files that the user adds. */
 export function takePictures(take) {
   const taken = (files, otherwise) => {
     notice.textContent = files.length ? "" : otherwise;
@@ -20,7 +20,7 @@ export function takePictures(take) {
 
   sample.addEventListener("click", async () => {
     const file = await fetchSample().catch(() => null);
-    taken(file ? [file] : [], "The sample cannot be fetched: the service does not answer.");
+    taken(file ? [file] : [], "The sample could not be loaded: the service does not respond.");
   });
 
   document.addEventListener("paste", (event) => {
@@ -28,7 +28,7 @@ export function takePictures(take) {
     taken(event.clipboardData.files, "There is no picture in the clipboard.");
   });
 
-  // The whole page takes what is dropped, or a near miss would make the browser leave it.
+  // Files can be dropped anywhere: outside of a drop target, the browser would open them instead of this page.
   document.addEventListener("dragover", (event) => {
     event.preventDefault();
     document.body.classList.toggle("dragging", event.dataTransfer.types.includes("Files"));

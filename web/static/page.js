@@ -1,4 +1,4 @@
-// The page: hands pictures on to the service, shows the selected one, and tells screen readers what happens.
+// The page: sends pictures to the service, shows the selected one, and announces changes to screen readers.
 
 import { keepApiKey } from "./api_key.js";
 import { markItem, removeItem, showItem } from "./history.js";
@@ -22,7 +22,7 @@ takePictures((files) => {
 
 pictures.addEventListener("change", ({ detail: { picture, entered } }) => {
   showItem(picture, select);
-  // Whoever looks at the picture before this one follows; whoever has gone back to an older one stays there.
+  // Select the next picture if the one before it is selected; an older selection stays.
   const before = pictures.all[pictures.all.indexOf(picture) - 1];
   if (picture.state === "working" && selected === before && before?.state === "done") select(picture);
   else if (picture === selected) showResult(picture);
@@ -53,7 +53,7 @@ function onClick(id, act) {
   document.getElementById(id).addEventListener("click", act);
 }
 
-/** What is said aloud when a picture enters a state, if anything. */
+/** The announcement for screen readers when a picture enters a state, if there is one. */
 function words({ state, file, answer, problem, secondsLeft }) {
   if (state === "waiting") return undefined;
   if (state === "working") return `Looking at ${file.name}.`;

@@ -1,14 +1,15 @@
-// The pictures of this visit: classifies them one after another, tries again when asked to wait, keeps the latest.
+// The list of pictures: classifies them one after another, retries after a wait, keeps the latest.
 
 import { Problem } from "./service.js";
 
 const KEPT = 48;
 
 /**
- * All pictures, the oldest first; says "change" with `detail`, the picture, whenever something has become of one.
+ * All pictures, the oldest first. Dispatches "change" when a picture's state or countdown changes, and "forget" when a
+ * picture is removed. `detail.picture` is the picture; `detail.entered` is true if its state is new.
  *
- * A picture's `state` is `waiting` for those before it, `working`, `retrying` in `secondsLeft`, `locked` until there
- * is an API key, `done` with an `answer`, or `failed` with a `problem`.
+ * A picture's `state` is `waiting` while earlier ones are classified, `working`, `retrying` with the `secondsLeft`,
+ * `locked` until there is an API key, `done` with an `answer`, or `failed` with a `problem`.
  */
 export class Pictures extends EventTarget {
   all = [];
@@ -20,7 +21,7 @@ export class Pictures extends EventTarget {
     this.#classify = classify;
   }
 
-  /** Take on files, and return their pictures. */
+  /** Add files, and return their pictures. */
   add(files) {
     const added = Array.from(files, (file) => ({ file, url: URL.createObjectURL(file) }));
     this.all.push(...added);
@@ -29,7 +30,7 @@ export class Pictures extends EventTarget {
     return added;
   }
 
-  /** Give up on a picture that is not finished. */
+  /** Cancel a picture that is not finished. */
   cancel(picture) {
     picture.problem = new Problem("Cancelled", "This picture was not classified.", { repeatable: true });
     const waiting = picture.state === "waiting";
@@ -37,13 +38,13 @@ export class Pictures extends EventTarget {
     if (waiting) this.#set(picture, "failed");
   }
 
-  /** Begin anew with a picture that has failed. */
+  /** Classify a failed picture again. */
   repeat(picture) {
     this.#wait(picture);
     this.#run();
   }
 
-  /** Go on with a picture that is `retrying` or `locked`. */
+  /** Immediately retry a picture that is `retrying` or `locked`. */
   resume(picture) {
     picture.goOn?.();
   }
@@ -79,7 +80,7 @@ export class Pictures extends EventTarget {
     this.#set(picture, "failed");
   }
 
-  /** Wait until told to go on or to give up, or until the seconds are over. */
+  /** Wait until the picture is resumed or cancelled, or until the seconds have passed. */
   async #pause(picture, state, seconds = Infinity) {
     const end = Date.now() + seconds * 1000;
     let timer;

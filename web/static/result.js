@@ -1,4 +1,4 @@
-// Shows one picture and what has become of it. All text from outside goes into the page as text, never as HTML.
+// Shows one picture and its result. Text from elsewhere is inserted as text, never as HTML.
 
 import { bytes, duration, percent, plain, wait } from "./words.js";
 
@@ -10,7 +10,7 @@ const TITLES = { waiting: "Waiting for its turn", working: "Looking at the pictu
 element.picture.addEventListener("load", () => showPreview(true));
 element.picture.addEventListener("error", () => showPreview(false));
 
-/** Show a picture in the state it is in. */
+/** Show a picture in its present state. */
 export function showResult(picture) {
   const { state, problem, answer } = picture;
   element.stage.hidden = false;
@@ -58,7 +58,7 @@ function classRow({ label, probability }) {
   return row;
 }
 
-/** Show the stages as shares of the whole time, and the whole. */
+/** Show each stage as a share of the total time, and the total. */
 function showTime(stages) {
   const parts = stages.filter(([name]) => name !== "total");
   const sum = parts.reduce((total, [, ms]) => total + ms, 0);
@@ -85,12 +85,12 @@ function stageRow(name, ms) {
   return row;
 }
 
-/** Write only what is new, so that nothing is read out twice. */
+/** Write only a text that has changed, so that screen readers announce nothing twice. */
 function showText(where, text) {
   if (where.textContent !== text) where.textContent = text;
 }
 
-/** Do not leave somebody at the keyboard on a button that has gone. */
+/** Move the focus to the heading if the focused button is now hidden. */
 function keepFocus(focused) {
   if (element.result.contains(focused) && focused.closest("[hidden]")) element.title.focus();
 }

@@ -1,4 +1,4 @@
-// Talks to the service: sends a picture to POST /predict, and puts whatever can go wrong into words.
+// The client of the service: sends pictures to POST /predict, and describes errors to the user.
 
 import { apiKey, forgetApiKey } from "./api_key.js";
 import { bytes } from "./words.js";
@@ -6,24 +6,24 @@ import { bytes } from "./words.js";
 const NOTE_TIMEOUT_MS = 1000;
 const TITLES = {
   400: "This picture cannot be read",
-  401: "An API key is needed",
+  401: "An API key is required",
   413: "This picture is too large",
-  415: "This format is not taken",
+  415: "This format is not accepted",
   429: "Too many requests",
-  503: "Not possible right now",
+  503: "The service is unavailable",
   504: "It took too long",
 };
 const notes = new Map();
 
-/** Why there is no answer, and what may be done about it. */
+/** Why there is no result, and what can be done about it. */
 export class Problem extends Error {
   /**
-   * @param {string} title in a few words
-   * @param {string} detail in a sentence or two
+   * @param {string} title a few words
+   * @param {string} detail a sentence or two
    * @param {object} [remedy]
    * @param {boolean} remedy.repeatable whether the same picture may succeed later
-   * @param {number} remedy.retryAfterS when, in seconds, if the service has told
-   * @param {boolean} remedy.wantsKey whether an API key is the remedy
+   * @param {number} remedy.retryAfterS after how many seconds to retry, if the service says so
+   * @param {boolean} remedy.wantsKey whether an API key is required
    */
   constructor(title, detail, { repeatable = false, retryAfterS = 0, wantsKey = false } = {}) {
     super(detail);
@@ -34,7 +34,7 @@ export class Problem extends Error {
 /**
  * Classify a picture.
  * @param {File} file
- * @param {AbortSignal} signal to give up with
+ * @param {AbortSignal} signal cancels the request
  * @returns {Promise<object>} `predictions`, `model`, `cached`, `note` and `stages`, a list of [name, milliseconds]
  * @throws {Problem}
  */
@@ -50,12 +50,12 @@ export async function classify(file, signal) {
 async function check(file) {
   const most = Number(document.body.dataset.maxUploadBytes);
   if (file.size > most) {
-    throw new Problem(TITLES[413], `It has ${bytes(file.size)}; at most ${bytes(most)} are taken.`);
+    throw new Problem(TITLES[413], `It has ${bytes(file.size)}; at most ${bytes(most)} are accepted.`);
   }
   try {
     await file.slice(0, 1).arrayBuffer();
   } catch {
-    throw new Problem("This file cannot be opened", "It is a folder, or it has been moved or changed meanwhile.");
+    throw new Problem("This file cannot be opened", "It is a folder, or it has been moved or changed.");
   }
 }
 
@@ -66,7 +66,7 @@ async function send(file, signal) {
   try {
     return await fetch("/predict", { method: "POST", body, headers, signal });
   } catch {
-    const detail = "Is it still running, and are you connected to it?";
+    const detail = "Check that it is running and that you are connected to the network.";
     throw new Problem("The service cannot be reached", detail, { repeatable: true });
   }
 }
@@ -74,17 +74,18 @@ async function send(file, signal) {
 function problemOf({ status, headers }, { title, detail }) {
   if (status === 401) return keyProblem();
   const retryAfterS = parseInt(headers.get("Retry-After"), 10) || 0;
-  const words = detail ?? `Something between this page and the service has answered, with the status ${status}.`;
-  return new Problem(TITLES[status] ?? title ?? "Something went wrong", words, { repeatable: status >= 429, retryAfterS });
+  const words = detail ?? `The response, with status ${status}, is not from the service. It may be from a proxy.`;
+  const heading = TITLES[status] ?? title ?? "Something went wrong";
+  return new Problem(heading, words, { repeatable: status >= 429, retryAfterS });
 }
 
 function keyProblem() {
-  const detail = apiKey() ? "The service does not know this key." : "This service answers only those who have one.";
+  const detail = apiKey() ? "The service does not know this key." : "This service requires an API key.";
   forgetApiKey();
   return new Problem(TITLES[401], detail, { wantsKey: true });
 }
 
-/** What a worker has to say about its network, asked once for each network; the answer is complete without it. */
+/** The worker's note about its network, fetched once for each network; empty if it cannot be fetched. */
 async function noteOn(model) {
   if (notes.has(model)) return notes.get(model);
   try {

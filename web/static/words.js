@@ -1,11 +1,11 @@
-// How numbers are put into words.
+// Formats numbers and labels.
 
 /** 0.9589 as "95.9 %". */
 export function percent(share) {
   return share > 0 && share < 0.0005 ? "< 0.1 %" : `${(share * 100).toFixed(1)} %`;
 }
 
-/** A class's name as people write it. */
+/** A label with spaces instead of underscores. */
 export function plain(label) {
   return label.replaceAll("_", " ");
 }
