@@ -1,7 +1,7 @@
-"""Pure functions on pixels: how many bytes a picture has, and its bytes as text and back."""
+"""Pixels: the shape that a network takes, how a picture is cropped to it, and pixels as text and back."""
 
 import binascii
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import pybase64
 
@@ -22,6 +22,22 @@ class ImageShape(NamedTuple):
     def num_bytes(self) -> int:
         """The number of bytes of uint8 pixels."""
         return self.height * self.width * self.channels
+
+
+class Crop(NamedTuple):
+    """How a picture is fitted to the network's shape.
+
+    Attributes:
+        mode: `center` keeps the aspect ratio and cuts the middle, `squash` takes the whole picture.
+        pct: with `center`, the share of the picture's shorter side that remains.
+    """
+
+    mode: Literal["center", "squash"]
+    pct: float = 1.0
+
+    def __str__(self) -> str:
+        """Describe it, for the log and comparisons: `center 0.875` or `squash`."""
+        return f"center {self.pct:g}" if self.mode == "center" else self.mode
 
 
 def encode_pixels(pixels: bytes) -> str:

@@ -12,7 +12,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from helpers import ImageShape
+from helpers import Crop, ImageShape
 from project import PROJECT_DIR
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     image_width: Count = 224
     image_height: Count = 224
     image_chans: Literal[1, 3] = 3
+    crop_mode: Literal["center", "squash"] | None = None
+    # As timm evaluates most ImageNet networks, and as the shipped ones were trained.
+    crop_pct: Annotated[float, Field(gt=0, le=1)] = 0.875
 
     batch_size: Literal["auto"] | Count = "auto"
     # At most half of the time after which a web server takes an unclaimed job for lost.
@@ -65,6 +68,8 @@ class Settings(BaseSettings):
 
     max_upload_bytes: Count = 10 * 1024 * 1024
     max_image_pixels: Count = 50_000_000
+    # The longest side of a JPEG: ITU-T T.81, B.2.2.
+    max_image_side: Count = 65_535
 
     # 0 disables the cache; at most a year.
     cache_ttl_s: Annotated[int, Field(ge=0, le=365 * 24 * 3600)] = 0
@@ -126,6 +131,13 @@ class Settings(BaseSettings):
     def image_shape(self) -> ImageShape:
         """The shape of a picture as the network takes it."""
         return ImageShape(self.image_height, self.image_width, self.image_chans)
+
+    @property
+    def crop(self) -> Crop:
+        """How pictures are fitted to that shape: CROP_MODE, by default `center` for the networks that come with us."""
+        shipped = self.model in ("auto", "resnet50", "efficientnet_lite0")
+        mode = self.crop_mode or ("center" if shipped else "squash")
+        return Crop(mode, self.crop_pct) if mode == "center" else Crop(mode)
 
     def name_of(self, role: str) -> str:
         """Return SERVER_NAME, or by default this host's name and the role, which is `web` or `worker`.

@@ -26,7 +26,7 @@ from inference.networks import ModelError, Network
 from inference.openvino_engine import OpenvinoEngine
 from inference.openvino_export import MODEL_FILE, ensure_exported, new_folder, openvino_core, save_model
 from logger import log
-from pictures.decoding import decode_image
+from pictures.decoding import DECODING_VERSION, DecodingOptions, decode_image
 from settings import Settings, install_command
 
 if TYPE_CHECKING:
@@ -100,7 +100,9 @@ def _calibration_files(folder: Path | None) -> list[Path]:
 
 def _folder(network: Network, settings: Settings, files: Sequence[Path]) -> Path:
     """Return the folder of the 8-bit network; without NNCF, the newest that any version of it has made."""
-    digest = hashlib.sha256(f"{fingerprint(network, settings)} int8 {QUANTIZATION_VERSION}".encode())
+    digest = hashlib.sha256(
+        repr((fingerprint(network, settings), QUANTIZATION_VERSION, DECODING_VERSION, settings.crop)).encode()
+    )
     for file in files:
         digest.update(hashlib.sha256(_read(file)).digest())
     cache = settings.model_cache_dir.expanduser()
@@ -137,7 +139,7 @@ def _make(folder: Path, network: Network, settings: Settings, files: Sequence[Pa
 def _pixels(file: Path, settings: Settings) -> Pixels:
     """Decode a picture as an upload is decoded."""
     try:
-        pixels = decode_image(_read(file), settings.image_shape, settings.max_image_pixels)
+        pixels = decode_image(_read(file), DecodingOptions.of(settings))
     except ServiceError as error:
         raise ModelError(f"CALIBRATION_DIR: {file} cannot be used, remove it: {error}") from error
     return np.frombuffer(pixels, np.uint8).reshape(settings.image_shape)

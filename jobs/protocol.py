@@ -150,6 +150,7 @@ class WorkerInfo:
 
     Attributes:
         fingerprint: equal for workers that give the same results; empty when unknown.
+        crop: how its network's pictures are to be cropped, as CROP_MODE and CROP_PCT say; empty when unknown.
     """
 
     name: str
@@ -161,6 +162,7 @@ class WorkerInfo:
     pid: int
     images_done: int = 0
     fingerprint: str = ""
+    crop: str = ""
 
     def to_json(self) -> bytes:
         """Return the heartbeat as it is stored."""

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 
 from errors import ClientGone, DeadlineExceeded
-from pictures.decoding import decode_image
+from pictures.decoding import DecodingOptions, decode_image
 from pictures.fair_semaphore import FairSemaphore
 from settings import Settings
 
@@ -17,8 +17,7 @@ class Decoder:
     """Decodes uploads; safe to use from many threads."""
 
     def __init__(self, settings: Settings) -> None:
-        self._shape = settings.image_shape
-        self._max_pixels = settings.max_image_pixels
+        self._options = DecodingOptions.of(settings)
         self._max_wait_s = MAX_WAIT_SHARE * settings.request_timeout_s
         self._semaphore = FairSemaphore(len(os.sched_getaffinity(0)))
 
@@ -39,6 +38,6 @@ class Decoder:
         try:
             if client_gone():
                 raise ClientGone("The client has closed the connection.")
-            return decode_image(upload, self._shape, self._max_pixels)
+            return decode_image(upload, self._options)
         finally:
             self._semaphore.release()

@@ -15,9 +15,12 @@ from benchmarks.colour_network import COLOURS as COLOURS
 from benchmarks.colour_network import network_settings, save_network
 from benchmarks.colour_network import picture as picture
 from benchmarks.services import Process, Services, wait_until
+from helpers import Crop, ImageShape
 from jobs.connection import connect
 from jobs.heartbeat import Heartbeat
 from jobs.protocol import Keys, WorkerInfo
+from pictures.decoding import DecodingOptions
+from pictures.limits import Limits
 from project import PROJECT_DIR
 from settings import Settings
 from tools.embedded_redis import embedded_redis
@@ -29,6 +32,8 @@ CASTLE = PROJECT_DIR / "castle_image.jpg"
 CASTLE_LINES = r"1\. castle: 0\.[89]\d{3}\n(?:[2-5]\. [a-z_]+: 0\.\d{4}\n){4}"
 # A decoded picture of the network's input size, and the description of a worker.
 PIXELS = bytes(224 * 224 * 3)
+# How pictures become pixels in tests that are about something else.
+OPTIONS = DecodingOptions(ImageShape(224, 224, 3), Crop("squash"), Limits(50_000_000, 65_535))
 INFO = WorkerInfo("w1", model="m", engine="e", batch_size=1, note="", host="h", pid=1)
 
 MakeSettings = Callable[..., Settings]

@@ -123,3 +123,19 @@ def test_the_documentation_lists_every_setting_with_its_default() -> None:
 
 def test_the_env_file_is_read_from_the_folder_of_the_code() -> None:
     assert Settings.model_config["env_file"] == Path(settings_module.__file__).parent / ".env"
+
+
+@pytest.mark.parametrize(
+    ("changes", "crop"),
+    [
+        ({}, "center 0.875"),
+        ({"model": "resnet50", "crop_pct": 1.0}, "center 1"),
+        ({"model": "flowers.keras"}, "squash"),
+        ({"model": "flowers.keras", "crop_mode": "center"}, "center 0.875"),
+        ({"crop_mode": "squash"}, "squash"),
+    ],
+)
+def test_the_networks_that_come_with_the_service_see_the_middle_and_others_the_whole(
+    changes: dict[str, object], crop: str
+) -> None:
+    assert str(Settings(_env_file=None, **changes).crop) == crop  # type: ignore[call-arg, arg-type]

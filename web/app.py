@@ -50,7 +50,7 @@ def create_app(
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies)  # type: ignore[method-assign]
     follow_requests(app, [metrics, *observers])
     answer_errors(app, settings)
-    app.register_blueprint(create_health(monitor, metrics))
+    app.register_blueprint(create_health(settings, monitor, metrics))
     app.register_blueprint(create_predict(settings, jobs, ResultCache(settings, monitor.workers), metrics))
     app.register_blueprint(create_pages(settings))
     return app

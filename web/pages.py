@@ -21,7 +21,13 @@ def create_pages(settings: Settings) -> Blueprint:
 
     @pages.get("/")
     def index() -> str:
-        return render_template("index.html", formats=accepted_formats(), max_upload_bytes=settings.max_upload_bytes)
+        return render_template(
+            "index.html",
+            formats=accepted_formats(),
+            max_upload_bytes=settings.max_upload_bytes,
+            crop=settings.crop,
+            shape=settings.image_shape,
+        )
 
     @pages.get(f"/static/{SAMPLE.name}")
     def sample() -> Response:

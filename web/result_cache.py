@@ -17,7 +17,7 @@ from errors import QueueUnavailable
 from jobs.connection import connect
 from jobs.protocol import JobResult, Keys, WorkerInfo
 from logger import log
-from pictures.decoding import DECODING_VERSION
+from pictures.decoding import DECODING_VERSION, DecodingOptions
 from pictures.formats import accepted_formats
 from settings import Settings
 
@@ -45,8 +45,8 @@ class ResultCache:
         self._refresh_networks_at = 0.0
         self._suspended_until = 0.0
         # Everything that decides whether these bytes are accepted as a picture, and which pixels they become.
-        limits = (tuple(settings.image_shape), settings.max_image_pixels)
-        self._decoding = repr((DECODING_VERSION, limits, accepted_formats(), PIL.__version__)).encode()
+        options = DecodingOptions.of(settings)
+        self._decoding = repr((DECODING_VERSION, options, accepted_formats(), PIL.__version__)).encode()
 
     def name(self, upload: bytes) -> str:
         """Return the name under which this upload's results are stored: 64 hexadecimal digits; empty when disabled."""

@@ -57,7 +57,7 @@ def run_worker(load: LoadClassifier = load_classifier) -> int:
 
 def serve(settings: Settings, name: str, classifier: Classifier, stop: threading.Event, metrics: WorkerMetrics) -> None:
     """Answer jobs until `stop` is set; the batches in hand are finished first."""
-    info = _describe(name, classifier)
+    info = _describe(settings, name, classifier)
     count = classifier.engine.concurrency
     observers = [metrics, *_tracers(settings, name)]
     with Heartbeat(settings, info, count) as heartbeat, ThreadPoolExecutor(count, "batch-loop") as pool:
@@ -85,7 +85,7 @@ def serve(settings: Settings, name: str, classifier: Classifier, stop: threading
     log("worker_stopped")
 
 
-def _describe(name: str, classifier: Classifier) -> WorkerInfo:
+def _describe(settings: Settings, name: str, classifier: Classifier) -> WorkerInfo:
     return WorkerInfo(
         name=name,
         model=classifier.model,
@@ -95,6 +95,7 @@ def _describe(name: str, classifier: Classifier) -> WorkerInfo:
         host=socket.gethostname(),
         pid=os.getpid(),
         fingerprint=classifier.fingerprint,
+        crop=str(settings.crop),
     )
 
 

@@ -35,24 +35,21 @@ PARTS: tuple[type[Part], ...] = (
     OriginalResNet50Part,
     ScalingPart,
     StartPart,
+    SizesPart,
 )
-# Added by `--full`.
-OPTIONAL: tuple[type[Part], ...] = (SizesPart,)
 CACHE = PROJECT_DIR / ".cache" / "bench"
 
 
 def main() -> int:
     """Measure, write the files, print the table and return the exit code."""
-    default, more = ([part.name for part in parts] for parts in (PARTS, OPTIONAL))
+    names = [part.name for part in PARTS]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="shorter and fewer rounds, for a first impression")
-    parser.add_argument("--full", action="store_true", help=f"also measure what has no target: {', '.join(more)}")
-    parser.add_argument("--only", nargs="+", choices=default + more, metavar="NAME", help=", ".join(default + more))
+    parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=", ".join(names))
     parser.add_argument("--json", type=Path, default=CACHE / "report.json", help="default: %(default)s")
     parser.add_argument("--plot", type=Path, default=CACHE / "report.png", help="default: %(default)s")
     args = parser.parse_args()
-    names = args.only or (default + more if args.full else default)
-    rows = run(QUICK if args.quick else FULL, names, CACHE, args.json, args.plot)
+    rows = run(QUICK if args.quick else FULL, args.only or names, CACHE, args.json, args.plot)
     print("\n" + summary(rows, json.loads(args.json.read_text())))
     print(f"\nAll figures are in {args.json}, the graphs in {args.plot}.")
     return 0 if all(row.good for row in rows) else 1
@@ -62,7 +59,7 @@ def run(pace: Pace, names: list[str], cache: Path, json_file: Path, plot_file: P
     """Run the parts with these names, write both files and return the rows."""
     where, began = machine(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
-        parts = [part(pace, cache, Path(scratch)) for part in PARTS + OPTIONAL if part.name in names]
+        parts = [part(pace, cache, Path(scratch)) for part in PARTS if part.name in names]
         measure(parts)
     failed = sum(sum(each.failures.values()) for part in parts for each in part.rounds())
     rows = [*(row for part in parts for row in part.rows()), at_most("all", "requests that failed", failed, 0)]

@@ -10,7 +10,7 @@ from benchmarks.bench.closed_loop import Round, send_for, send_so_many
 from benchmarks.bench.pace import Pace
 from benchmarks.fleet import Fleet, Server
 from benchmarks.processes import cpu_seconds
-from pictures.decoding import decode_image
+from pictures.decoding import DecodingOptions, decode_image
 
 DECODED_TIMES = 20
 PINGS = 200
@@ -69,11 +69,11 @@ def redis_cost(fleet: Fleet, picture: bytes, requests: int) -> RedisCost:
 
 def decode_ms(picture: bytes, fleet: Fleet) -> float:
     """Return the median time to decode and resize a picture as the web server does, in ms."""
-    settings = fleet.settings
+    options = DecodingOptions.of(fleet.settings)
     seconds = []
     for _ in range(DECODED_TIMES):
         began = time.perf_counter()
-        decode_image(picture, settings.image_shape, settings.max_image_pixels)
+        decode_image(picture, options)
         seconds.append(time.perf_counter() - began)
     return statistics.median(seconds) * 1000
 

@@ -13,7 +13,7 @@ from benchmarks.bench.part import Part, Step, as_dicts
 from benchmarks.bench.row import Row
 from benchmarks.fleet import Fleet
 
-SIZES = ((640, 480), (1920, 1080), (4000, 3000))
+SIZES = ((64, 48), (640, 480), (1920, 1080), (3840, 2400), (8000, 6250))
 CLIENTS = (1, 8)
 JPEG_QUALITY = 90
 

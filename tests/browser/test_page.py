@@ -5,6 +5,7 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, Route, expect
 
 from benchmarks.services import Services
@@ -159,3 +160,23 @@ def test_the_history_keeps_only_the_latest_pictures(page: Page) -> None:
     expect(history(page)).to_have_count(48, timeout=60_000)
     expect(page.locator("#history").get_by_role("img", name="1.png", exact=True)).to_have_count(0)
     expect(page.locator("#history").get_by_role("img", name="49.png", exact=True)).to_have_count(1)
+
+
+def test_the_part_that_the_network_sees_is_outlined(page_services: Services, open_page: OpenPage) -> None:
+    page = open_page(page_services.start_web_server(CROP_MODE="center", CROP_PCT="0.5")[1])
+    button(page, "Use the sample castle").click()
+    expect(page.locator("#seen")).to_be_visible()
+    image, seen = (page.locator(name).bounding_box() for name in ("#picture", "#seen"))
+    assert image
+    assert seen
+    # 800 x 480 pixels, of which the middle 240 x 240 are seen.
+    assert seen["width"] / image["width"] == pytest.approx(240 / 800, abs=0.01)
+    assert seen["height"] / image["height"] == pytest.approx(240 / 480, abs=0.01)
+    assert seen["x"] - image["x"] == pytest.approx(image["width"] * 280 / 800, abs=2)
+    assert seen["y"] - image["y"] == pytest.approx(image["height"] * 120 / 480, abs=2)
+
+
+def test_nothing_is_outlined_where_the_network_sees_all_of_the_picture(page: Page) -> None:
+    button(page, "Use the sample castle").click()
+    expect(title(page)).to_have_text(re.compile("pure"))
+    expect(page.locator("#seen")).to_be_hidden()

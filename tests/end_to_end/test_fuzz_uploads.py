@@ -8,14 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from errors import BadImage, ImageTooLarge, UnsupportedFormat
-from helpers import ImageShape
-from pictures.decoding import decode_image
+from helpers import Crop, ImageShape
+from pictures.decoding import DecodingOptions, decode_image
 from pictures.formats import accepted_formats
+from pictures.limits import Limits
 from tests.support.bad_pictures import frames, noise, one_colour
 
 WIDTH, HEIGHT = 9, 7
 # So low that no generated header costs much time.
-MAX_PIXELS = 1_000_000
+OPTIONS = DecodingOptions(ImageShape(HEIGHT, WIDTH, 3), Crop("center", 0.875), Limits(1_000_000, 10_000))
 
 ORIGINALS = [
     *(noise(name, (16, 16)) for name in accepted_formats()),
@@ -61,4 +62,4 @@ def mutated_pictures(draw: st.DrawFn) -> bytes:
 @given(st.binary(max_size=300) | mutated_pictures())
 def test_any_bytes_give_pixels_or_an_expected_error(upload: bytes) -> None:
     with contextlib.suppress(BadImage, ImageTooLarge, UnsupportedFormat):
-        assert len(decode_image(upload, ImageShape(HEIGHT, WIDTH, 3), MAX_PIXELS)) == WIDTH * HEIGHT * 3
+        assert len(decode_image(upload, OPTIONS)) == WIDTH * HEIGHT * 3

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from helpers import ImageShape
 from inference import networks
 from inference.classifier import Classifier, load_classifier
 from inference.efficientnet_lite0 import read_checkpoint, weights_file
@@ -18,7 +17,7 @@ from inference.weights import RESNET50_MD5, RESNET50_NAME, WeightsUnavailable, k
 from pictures.decoding import decode_image
 from project import PROJECT_DIR
 from settings import Settings
-from tests.conftest import CASTLE, COLOURS, MakeSettings, picture
+from tests.conftest import CASTLE, COLOURS, OPTIONS, MakeSettings, picture
 
 # From two independent runs of the original service on its own photograph, which this repository does not contain.
 REFERENCE = {"church": 0.4136, "castle": 0.3930, "monastery": 0.1733, "palace": 0.0041, "vault": 0.0034}
@@ -26,7 +25,7 @@ REFERENCE_IMAGE = Path(__file__).parent / "reference_castle.jpg"
 
 
 def pixels_of(upload: bytes) -> bytes:
-    return decode_image(upload, ImageShape(224, 224, 3), 10**8)
+    return decode_image(upload, OPTIONS)
 
 
 def predict(classifier: Classifier, upload: bytes) -> dict[str, float]:

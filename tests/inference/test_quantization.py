@@ -13,20 +13,21 @@ import requests
 from PIL import Image
 
 from benchmarks.services import Services, wait_until
-from helpers import ImageShape
-from inference import quantization
+from helpers import Crop
+from inference import openvino_engine, quantization
 from inference.classifier import Classifier, load_classifier
 from inference.networks import ModelError
-from inference.openvino_engine import OPTIONS
 from inference.openvino_export import openvino_core
 from inference.quantization import MAX_PICTURES
 from pictures.decoding import decode_image
 from project import PROJECT_DIR
 from settings import Settings
-from tests.conftest import CASTLE, COLOURS, MakeSettings, picture
+from tests.conftest import CASTLE, COLOURS, OPTIONS, MakeSettings, picture
 from tests.support.clients import post
 
 PICTURES = 12
+# As the embedded network's pictures are cropped by default.
+CENTER = OPTIONS._replace(crop=Crop("center", 0.875))
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +81,7 @@ def without_nncf(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pixels_of(file: Path) -> bytes:
-    return decode_image(file.read_bytes(), ImageShape(224, 224, 3), 10**8)
+    return decode_image(file.read_bytes(), CENTER)
 
 
 def folder_of(model_cache: Path) -> Path:
@@ -97,7 +98,7 @@ def test_the_8_bit_network_recognizes_the_castle_and_has_a_name_of_its_own(int8:
 
 @pytest.mark.usefixtures("int8")
 def test_its_convolutions_are_computed_in_8_bits(model_cache: Path) -> None:
-    model = openvino_core().compile_model(folder_of(model_cache) / "model.xml", "CPU", OPTIONS)
+    model = openvino_core().compile_model(folder_of(model_cache) / "model.xml", "CPU", openvino_engine.OPTIONS)
     nodes: list[dict[str, Any]] = [node.get_rt_info() for node in model.get_runtime_model().get_ops()]
     precisions = [node["runtimePrecision"].value for node in nodes if "Conv" in node["layerType"].value]
     assert len(precisions) >= 49

@@ -5,6 +5,7 @@ import os
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from flask.testing import FlaskClient
@@ -14,7 +15,7 @@ from benchmarks.services import wait_until
 from errors import DeadlineExceeded, JobFailed, QueueUnavailable, ServiceError
 from pictures import decoder as decoding
 from settings import Settings
-from tests.conftest import MakeSettings, picture
+from tests.conftest import INFO, MakeSettings, picture
 from tests.support.stub_queue import StubQueue, form, stub_app
 from web import uploads
 
@@ -199,3 +200,18 @@ def test_no_more_pictures_are_decoded_at_once_than_there_are_cores(
         release.set()
         assert {response.result().status_code for response in responses} == {200}
     assert max(peaks) == cores
+
+
+def test_web_servers_and_workers_that_crop_differently_are_told_apart(
+    make_settings: MakeSettings, queue: StubQueue, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue.alive = [replace(INFO, crop="center 0.875"), replace(INFO, crop="squash"), INFO]
+    http = stub_app(make_settings(model="auto"), queue).test_client()
+    for _ in range(2):
+        answer = http.get("/readyz").json
+        assert answer is not None
+        (warning,) = answer["warnings"]
+        assert "`center 0.875`, but there are workers that expect `squash`" in warning
+    assert caplog.text.count("crops_differ") == 1
+    queue.alive = [replace(INFO, crop="center 0.875")]
+    assert "warnings" not in (http.get("/readyz").json or {})

@@ -7,7 +7,10 @@ const parts = element.stage.querySelectorAll("[data-when]");
 const STAGES = { decode: "Reading the picture", queue: "Waiting for a worker", inference: "Computing" };
 const TITLES = { waiting: "Waiting for its turn", working: "Looking at the picture …" };
 
-element.picture.addEventListener("load", () => showPreview(true));
+element.picture.addEventListener("load", () => {
+  showPreview(true);
+  outlineWhatIsSeen();
+});
 element.picture.addEventListener("error", () => showPreview(false));
 
 /** Show a picture in its present state. */
@@ -36,8 +39,24 @@ function showPicture({ file, url }) {
   element.size.textContent = bytes(file.size);
 }
 
+/** Outline the part of the picture that the network sees: the middle, as pictures/framing.py cuts it. */
+function outlineWhatIsSeen() {
+  const { naturalWidth: width, naturalHeight: height } = element.picture;
+  const { crop, share, width: seenWidth, height: seenHeight } = element.seen.dataset;
+  element.seen.hidden = crop !== "center" || !width || !height;
+  const scale = Math.min(width / seenWidth, height / seenHeight) * share;
+  const [across, down] = [(seenWidth * scale) / width, (seenHeight * scale) / height];
+  Object.assign(element.seen.style, {
+    left: `${(1 - across) * 50}%`,
+    top: `${(1 - down) * 50}%`,
+    width: `${across * 100}%`,
+    height: `${down * 100}%`,
+  });
+}
+
 function showPreview(possible) {
   element.picture.hidden = !possible;
+  element.seen.hidden ||= !possible;
   element["no-preview"].hidden = possible;
 }
 
