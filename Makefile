@@ -10,9 +10,12 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --cus
 SECONDS ?= 60
 SEED ?=
 REQUESTS ?= 20000
+# Of `make accuracy`.
+PICTURES ?=
+OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test quick lint lock logs hooks audit bench chaos soak clean
+.PHONY: help install run demo test quick lint lock logs hooks audit bench chaos soak accuracy clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 12
@@ -59,6 +62,9 @@ chaos: $(VENV)/installed-dev  ## break the service under load; try: make chaos S
 
 soak: $(VENV)/installed-dev  ## send many requests and see whether memory grows: make soak REQUESTS=20000
 	@$(BIN)/python -m benchmarks.soak --requests $(REQUESTS)
+
+accuracy: $(VENV)/installed  ## measure how often the service is right: make accuracy PICTURES=folder
+	@$(BIN)/python -m tools.accuracy $(OPTIONS) -- "$(PICTURES)"
 
 clean:  ## remove the virtual environment and all caches
 	rm -rf $(VENV) .cache .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -5,7 +5,7 @@ docs/pictures.md says what is done to a picture, and why.
 
 import io
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
@@ -17,7 +17,9 @@ from pictures.colours import to_resizable, to_srgb
 from pictures.formats import accepted_formats, sniff_format
 from pictures.framing import Box, crop_box
 from pictures.limits import Limits, check_exif, check_header
-from settings import Settings
+
+if TYPE_CHECKING:
+    from settings import Settings
 
 # Incremented whenever an upload decodes to other pixels than before, so that cached results are not reused.
 DECODING_VERSION = 2
@@ -41,6 +43,10 @@ _UPRIGHT = {
 _SIDEWAYS = (5, 6, 7, 8)
 
 
+# A file's content.
+Upload = bytes | bytearray
+
+
 class DecodingOptions(NamedTuple):
     """Everything that decides which pictures are accepted, and which pixels they become."""
 
@@ -49,7 +55,7 @@ class DecodingOptions(NamedTuple):
     limits: Limits
 
     @classmethod
-    def of(cls, settings: Settings) -> "DecodingOptions":
+    def of(cls, settings: "Settings") -> "DecodingOptions":
         """Return the options that the settings ask for."""
         return cls(settings.image_shape, settings.crop, Limits(settings.max_image_pixels, settings.max_image_side))
 
@@ -72,18 +78,32 @@ def decode_image(upload: bytes, options: DecodingOptions) -> bytes:
         ImageTooLarge: it exceeds the limits.
         UnsupportedFormat: it is a picture in a format that the service does not accept.
     """
-    image = _open(upload, options.limits)
+    return fit_image(open_image(upload, options.limits), options)
+
+
+def open_image(upload: Upload, limits: Limits) -> Image.Image:
+    """Read the header only, and check the limits; see `decode_image`."""
+    image = _open(upload, limits)
     try:
-        check_header(image, upload, options.limits)
-        return _fit(image, options).tobytes()
+        check_header(image, upload, limits)
     except ImageTooLarge:
         raise
-    except Exception as error:  # Pillow's decoders raise almost anything on damaged data
+    except Exception as error:  # Pillow's readers raise almost anything on damaged data
+        raise BadImage(f"The {image.format} picture is damaged or incomplete: {error}") from error
+    return image
+
+
+def fit_image(image: Image.Image, options: DecodingOptions) -> bytes:
+    """Decode an open picture and fit it to what the network takes; see `decode_image`."""
+    try:
+        return _fit(image, options).tobytes()
+    except MemoryError:
+        raise
+    except Exception as error:  # and so do its decoders
         raise BadImage(f"The {image.format} picture is damaged or incomplete: {error}") from error
 
 
-def _open(upload: bytes, limits: Limits) -> Image.Image:
-    """Read the header only."""
+def _open(upload: Upload, limits: Limits) -> Image.Image:
     if not upload:
         raise BadImage("The picture is empty.")
     check_exif(upload)
@@ -93,11 +113,11 @@ def _open(upload: bytes, limits: Limits) -> Image.Image:
         raise ImageTooLarge(f"The picture has too many pixels; at most {limits.max_pixels} are accepted.") from error
     except UnidentifiedImageError as error:
         raise _unreadable(upload) from error
-    except Exception as error:  # and so do the readers of its headers
+    except Exception as error:  # as above
         raise BadImage(f"The picture's header is damaged or incomplete: {error}") from error
 
 
-def _unreadable(upload: bytes) -> ServiceError:
+def _unreadable(upload: Upload) -> ServiceError:
     """Say what the upload is, as far as its first bytes tell."""
     accepted = ", ".join(accepted_formats())
     name = sniff_format(upload)
@@ -111,12 +131,15 @@ def _unreadable(upload: bytes) -> ServiceError:
 def _fit(image: Image.Image, options: DecodingOptions) -> Image.Image:
     """Crop and resize in one step, as the picture is stored, then turn the small result upright."""
     shape, crop = options.shape, options.crop
+    if not isinstance(image, JpegImageFile):
+        image.load()  # first, since a PNG may have its Exif behind the pixels
     orientation = _orientation(image)
     stored = _as_stored(shape, orientation)
     box = crop_box(*image.size, stored, crop)
-    if isinstance(image, JpegImageFile) and crop.mode == "center":
-        box = _scale_while_decoding(image, box, stored)
-    image.load()
+    if isinstance(image, JpegImageFile):
+        if crop.mode == "center":
+            box = _scale_while_decoding(image, box, stored)
+        image.load()
     profile = image.info.get("icc_profile")
     image, box = _cut_out(image, box, stored)
     small = to_resizable(image, shape.channels).resize(stored.size, Image.Resampling.BICUBIC, box)

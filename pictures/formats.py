@@ -22,10 +22,10 @@ def accepted_formats() -> list[str]:
     return [*_FORMATS, "AVIF"] if features.check("avif") else _FORMATS
 
 
-def sniff_format(upload: bytes) -> str | None:
+def sniff_format(upload: bytes | bytearray) -> str | None:
     """Name a file's format by its first bytes, without decoding anything; None for an unknown one."""
     Image.init()
-    head = upload[:_HEAD_BYTES]
+    head = bytes(upload[:_HEAD_BYTES])
     prefix = head[:_PREFIX_BYTES].ljust(_PREFIX_BYTES, b"\0")
     known = (name for name, (_factory, accepts) in Image.OPEN.items() if accepts and accepts(prefix) is True)
     others = (name for name, begins in _OTHER_FORMATS.items() if begins.match(head))

@@ -19,6 +19,9 @@ _MANY_EXIF_BYTES = 256 * 1024
 # biCompression: https://learn.microsoft.com/windows/win32/api/wingdi/ns-wingdi-bitmapinfoheader.
 _RUN_LENGTHS = (1, 2)
 _PYTHON_COST = 100
+# A JPEG that is scaled while it is decoded is several times as fast, an AVIF several times as slow.
+_SCALED_SHARE = 4
+_AVIF_COST = 4
 # TIFF tags.
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 
@@ -38,7 +41,7 @@ def raise_pillows_limit(max_pixels: int) -> None:
     Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, max_pixels)
 
 
-def check_exif(upload: bytes) -> None:
+def check_exif(upload: bytes | bytearray) -> None:
     """Refuse files with too many Exif segments, before even the header is read.
 
     Raises:
@@ -48,7 +51,7 @@ def check_exif(upload: bytes) -> None:
         raise BadImage(f"The picture has more than {_MAX_EXIF_SEGMENTS} Exif segments.")
 
 
-def check_header(image: Image.Image, upload: bytes, limits: Limits) -> None:
+def check_header(image: Image.Image, upload: bytes | bytearray, limits: Limits) -> None:
     """Refuse pictures by what their headers say, before anything is decoded.
 
     Raises:
@@ -59,13 +62,26 @@ def check_header(image: Image.Image, upload: bytes, limits: Limits) -> None:
         raise ImageTooLarge(f"The picture has {size} pixels; a side may have at most {limits.max_side}.")
     if image.width * image.height > limits.max_pixels:
         raise ImageTooLarge(f"The picture has {size} pixels; at most {limits.max_pixels} are accepted.")
-    run_length = image.format == "BMP" and image.info.get("compression") in _RUN_LENGTHS
-    if run_length and image.width * image.height > limits.max_pixels // _PYTHON_COST:
+    if _is_run_length(image) and image.width * image.height > limits.max_pixels // _PYTHON_COST:
         raise ImageTooLarge(f"The picture has {size} pixels, too many for a run-length encoded BMP.")
     if isinstance(image, TiffImageFile):
         _check_tiles(image, limits.max_pixels)
     if image.format in ("JPEG", "MPO"):
         _check_scans(image, upload, limits.max_pixels)
+
+
+def cost(image: Image.Image) -> int:
+    """Estimate from the header what decoding costs: as many pixels as Pillow decodes from PNG in the same time."""
+    pixels = image.width * image.height
+    if image.format in ("JPEG", "MPO") and not image.info.get("progressive"):
+        return pixels // _SCALED_SHARE
+    if _is_run_length(image):
+        return pixels * _PYTHON_COST
+    return pixels * _AVIF_COST if image.format == "AVIF" else pixels
+
+
+def _is_run_length(image: Image.Image) -> bool:
+    return image.format == "BMP" and image.info.get("compression") in _RUN_LENGTHS
 
 
 def _check_tiles(image: TiffImageFile, max_pixels: int) -> None:
@@ -75,7 +91,7 @@ def _check_tiles(image: TiffImageFile, max_pixels: int) -> None:
         raise ImageTooLarge(f"The picture's tiles have too many pixels; at most {max_pixels} are accepted.")
 
 
-def _check_scans(image: Image.Image, upload: bytes, max_pixels: int) -> None:
+def _check_scans(image: Image.Image, upload: bytes | bytearray, max_pixels: int) -> None:
     most = max_pixels * _MAX_SCANS // (image.width * image.height)
     # A file that follows the picture, such as a phone's video, has the bytes of a scan a few times by chance.
     if len(upload) > most * _SCAN_BYTES and (scans := upload.count(b"\xff\xda")) > most:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from jobs.observers import Delivery, JobClientObserver, JobState, QueueState
 from jobs.protocol import JobResult
+from pictures.observers import CellEnd, DecodingObserver, Lane
 from telemetry.buckets import BATCH_BUCKETS, REQUEST_BUCKETS_S, WORK_BUCKETS_S
 from telemetry.multiprocess import are_shared
 from telemetry.request_record import METRICS_PATH, RequestRecord
@@ -21,7 +22,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 METHODS = {"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"}
 
 
-class WebMetrics(JobClientObserver):
+class WebMetrics(JobClientObserver, DecodingObserver):
     """Counts for all processes of a web server together, inside of `shared_metrics`.
 
     Args:
@@ -57,7 +58,13 @@ class WebMetrics(JobClientObserver):
             registry=registry,
             multiprocess_mode="livesum",
         )
-        self._decode_s = seconds("decode", "Decoding and resizing, with the wait for a core.", buckets=WORK_BUCKETS_S)
+        self._decode_s = seconds("decode", "Decoding, with the wait for a cell.", buckets=WORK_BUCKETS_S)
+        waits = seconds("decode_wait", "Wait for a decoding process.", ("lane",), WORK_BUCKETS_S)
+        self._decode_wait_s = {lane: waits.labels(lane) for lane in Lane}
+        cells = seconds("decode_cell", "Time in a decoding process.", ("lane",), WORK_BUCKETS_S)
+        self._decode_cell_s = {lane: cells.labels(lane) for lane in Lane}
+        died = count("cells_died", "Decoding processes that ended in the middle of a picture.", ("lane", "reason"))
+        self._cells_died = {(lane, end): died.labels(lane, end) for lane in Lane for end in CellEnd}
         self._queue_s = seconds("queue", "Time from the push to the result, without inference.")
         self._inference_s = seconds("inference", "The network's time for a request's batch.", buckets=WORK_BUCKETS_S)
         self._batch_size = Histogram(
@@ -93,6 +100,15 @@ class WebMetrics(JobClientObserver):
         self._queue_s.observe(max(0.0, wait_s - result.inference_s))
         self._inference_s.observe(result.inference_s)
         self._batch_size.observe(result.batch_size)
+
+    def decoded(self, lane: Lane, wait_s: float, decode_s: float) -> None:
+        """Record how long a picture waited for a decoding process, and was in it."""
+        self._decode_wait_s[lane].observe(wait_s)
+        self._decode_cell_s[lane].observe(decode_s)
+
+    def cell_died(self, lane: Lane, end: CellEnd) -> None:
+        """Count a decoding process that ended in the middle of a picture."""
+        self._cells_died[lane, end].inc()
 
     def delivered(self, via: Delivery) -> None:
         """Count a result."""

@@ -7,7 +7,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from jobs.client import JobClient
 from jobs.monitor import QueueMonitor
-from pictures.limits import raise_pillows_limit
+from pictures.cell_pool import CellPool
 from settings import Settings
 from telemetry.web_metrics import WebMetrics
 from web.health import create_health
@@ -27,6 +27,7 @@ def create_app(
     jobs: JobClient,
     monitor: QueueMonitor,
     metrics: WebMetrics | None = None,
+    cells: CellPool | None = None,
     observers: Sequence[RequestObserver] = (),
 ) -> Flask:
     """Build the app.
@@ -36,6 +37,7 @@ def create_app(
         jobs: submits pictures to the workers.
         monitor: knows the workers.
         metrics: counts what happens; by default new ones.
+        cells: decode uploads; by default new ones, which start with the first upload.
         observers: hear of every request, besides the metrics.
     """
     app = Flask(__name__)
@@ -45,12 +47,13 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes + FORM_OVERHEAD_BYTES
     # A picture sent as a text field by mistake gets a message that says so, so it must not be too large for one.
     app.config["MAX_FORM_MEMORY_SIZE"] = app.config["MAX_CONTENT_LENGTH"]
-    raise_pillows_limit(settings.max_image_pixels)
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies)  # type: ignore[method-assign]
     follow_requests(app, [metrics, *observers])
     answer_errors(app, settings)
     app.register_blueprint(create_health(settings, monitor, metrics))
-    app.register_blueprint(create_predict(settings, jobs, ResultCache(settings, monitor.workers), metrics))
+    cells = cells or CellPool(settings, metrics)
+    cache = ResultCache(settings, monitor.workers)
+    app.register_blueprint(create_predict(settings, jobs, cells, cache, metrics))
     app.register_blueprint(create_pages(settings))
     return app

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from jobs.client import JobClient
 from jobs.protocol import JobResult
-from pictures.decoder import Decoder
+from pictures.cell_pool import CellPool
 from settings import Settings
 from telemetry.web_metrics import WebMetrics
 from web.access import Access
@@ -17,11 +17,12 @@ from web.result_cache import ResultCache
 from web.uploads import uploaded_picture
 
 
-def create_predict(settings: Settings, jobs: JobClient, cache: ResultCache, metrics: WebMetrics) -> Blueprint:
+def create_predict(
+    settings: Settings, jobs: JobClient, cells: CellPool, cache: ResultCache, metrics: WebMetrics
+) -> Blueprint:
     """Return the route that classifies a picture."""
     blueprint = Blueprint("predict", __name__)
     access = Access(settings)
-    decoder = Decoder(settings)
 
     @blueprint.post("/predict")
     def predict() -> Response:
@@ -48,7 +49,7 @@ def create_predict(settings: Settings, jobs: JobClient, cache: ResultCache, metr
         record = current_request()
         started = time.perf_counter()
         client_gone = _connection_watch()
-        pixels = decoder.decode(upload, client_gone)
+        pixels = cells.decode(upload, client_gone)
         queued = time.perf_counter()
         record.decoding = (started, queued)
         result = jobs.classify(pixels, record.id, deadline, client_gone, record.traceparent)

@@ -92,7 +92,8 @@ BOMBS: list[Picture] = [
     ("a TIFF that is its own next page", lambda: bad.tiff_in_a_loop(), 200, "black"),
     ("a huge run-length encoded BMP", lambda: bad.bmp(HUGE, HUGE, b"\0\1"), 413, "too many pixels"),
     ("a BMP of 2^31 x 2^31", lambda: bad.bmp(2**31 - 1, 2**31 - 1, b""), 413, "too many pixels"),
-    ("a BMP below the limit", lambda: bad.bmp(SIDE, SIDE, b"\0\2\xff\xff" * 30), 200, "black"),
+    ("a run-length encoded BMP of many pixels", lambda: bad.bmp(SIDE, SIDE, b"\0\2\xff\xff" * 30), 413, "run-length"),
+    ("a run-length encoded BMP", lambda: bad.bmp(SIDE // 10, SIDE // 10, b"\0\2\xff\xff" * 3), 200, "black"),
     ("an AVIF that claims 16,000 x 16,000", lambda: bad.avif(16_000, 16_000), 413, "too many pixels"),
     ("an AVIF that claims 60,000 x 60,000", lambda: bad.avif(HUGE, HUGE), 400, "header of this AVIF"),
 ]

@@ -1,19 +1,14 @@
 """The HTTP interface, with a stub of the queue that answers at once."""
 
 import io
-import os
 import re
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from benchmarks.services import wait_until
 from errors import DeadlineExceeded, JobFailed, QueueUnavailable, ServiceError
-from pictures import decoder as decoding
 from settings import Settings
 from tests.conftest import INFO, MakeSettings, picture
 from tests.support.stub_queue import StubQueue, form, stub_app
@@ -175,31 +170,6 @@ def test_a_network_of_one_channel_gets_gray_pixels(make_settings: MakeSettings, 
     http = stub_app(settings, queue).test_client()
     assert http.post("/predict", data=form(picture("white"))).status_code == 200
     assert queue.pixels == [b"\xff" * 28 * 20]
-
-
-def test_no_more_pictures_are_decoded_at_once_than_there_are_cores(
-    http: FlaskClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cores = len(os.sched_getaffinity(0))
-    in_flight: list[int] = []
-    peaks: list[int] = []
-    release = threading.Event()
-
-    def decode(*_: object) -> bytes:
-        in_flight.append(1)
-        peaks.append(len(in_flight))
-        release.wait(10)
-        in_flight.pop()
-        return b""
-
-    monkeypatch.setattr(decoding, "decode_image", decode)
-    clients = [http.application.test_client() for _ in range(cores + 4)]
-    with ThreadPoolExecutor(len(clients)) as pool:
-        responses = [pool.submit(client.post, "/predict", data=form(picture())) for client in clients]
-        wait_until(lambda: len(in_flight) == cores)
-        release.set()
-        assert {response.result().status_code for response in responses} == {200}
-    assert max(peaks) == cores
 
 
 def test_web_servers_and_workers_that_crop_differently_are_told_apart(

@@ -1,0 +1,93 @@
+"""A decoding process, or cell: it takes one picture at a time, and can do nothing else.
+
+It has no secrets, no files and no connection but its socket, and limits on memory and processor time. A picture that
+crashes it or exceeds a limit costs this process, and nothing more.
+"""
+
+import ctypes
+import os
+import resource
+import signal
+import socket
+from pathlib import Path
+from typing import NamedTuple
+
+from errors import BadImage, ImageTooLarge, ServiceError, UnsupportedFormat
+from pictures.cell_messages import ConnectionClosed, Kind, receive_message, send_message
+from pictures.decoding import DecodingOptions, Upload, fit_image, open_image
+from pictures.limits import cost
+
+# From linux/prctl.h.
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+_ERRORS: dict[type[ServiceError], Kind] = {
+    BadImage: Kind.BAD_IMAGE,
+    ImageTooLarge: Kind.IMAGE_TOO_LARGE,
+    UnsupportedFormat: Kind.UNSUPPORTED_FORMAT,
+}
+
+
+class CellLimits(NamedTuple):
+    """What one picture may cost in a cell.
+
+    Attributes:
+        max_upload_bytes: of a picture.
+        max_cost: in pixels, see `limits.cost`; a more expensive picture is handed back.
+        header_s: processor time for reading the header, in seconds.
+        decode_s: processor time for the rest, in seconds.
+        memory_bytes: address space on top of what the process has when it starts.
+        niceness: added to the process's own.
+    """
+
+    max_upload_bytes: int
+    max_cost: int
+    header_s: float
+    decode_s: float
+    memory_bytes: int
+    niceness: int
+
+
+def run_cell(connection: socket.socket, options: DecodingOptions, limits: CellLimits) -> None:
+    """Give up everything that decoding does not need, then decode pictures until the socket is closed."""
+    _confine(connection.fileno(), limits)
+    try:
+        while True:
+            _kind, upload = receive_message(connection, limits.max_upload_bytes)
+            kind, content = _decode(upload, options, limits)
+            _limit_time(0)
+            send_message(connection, kind, content)
+    except (ConnectionClosed, OSError):
+        return
+
+
+def _confine(socket_file: int, limits: CellLimits) -> None:
+    libc = ctypes.CDLL(None)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    os.nice(limits.niceness)
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    memory_bytes = pages * resource.getpagesize() + limits.memory_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    # Standard input, output and error lead nowhere; nothing else is open, and nothing can be opened.
+    os.closerange(3, socket_file)
+    os.closerange(socket_file + 1, 1024)
+    for kind in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE):
+        resource.setrlimit(kind, (0, 0))
+
+
+def _limit_time(seconds: float) -> None:
+    """Have the kernel end this process after so much processor time, whatever code it is in; 0 for no limit."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
+def _decode(upload: Upload, options: DecodingOptions, limits: CellLimits) -> tuple[Kind, bytes]:
+    try:
+        _limit_time(limits.header_s)
+        image = open_image(upload, options.limits)
+        if cost(image) > limits.max_cost:
+            return Kind.EXPENSIVE, b""
+        _limit_time(limits.decode_s)
+        return Kind.PIXELS, fit_image(image, options)
+    except MemoryError:
+        return Kind.IMAGE_TOO_LARGE, b"The picture needs too much memory to decode."
+    except ServiceError as error:
+        return _ERRORS[type(error)], error.detail.encode(errors="replace")

@@ -1,0 +1,197 @@
+"""Decodes uploads in cells, so that no picture can harm the web server or take the cores from others.
+
+There are two lanes, each with cells of its own and first come, first served. A picture starts in the fast lane. If its
+header says that it is expensive, or if it takes too long there, it goes on to the slow lane, whose cells give way to
+all other work. So cheap pictures always get through.
+"""
+
+import os
+import signal
+import socket
+import sys
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+
+from errors import BadImage, ClientGone, DeadlineExceeded, ImageTooLarge, ServiceError, UnsupportedFormat
+from logger import log
+from pictures.cell import CellLimits
+from pictures.cell_launcher import SERVER_MODULE, CellLauncher
+from pictures.cell_messages import ConnectionClosed, Kind, receive_message, send_message
+from pictures.decoding import DecodingOptions
+from pictures.fair_semaphore import FairSemaphore
+from pictures.observers import CellEnd, DecodingObserver, Lane
+from settings import Settings
+
+# A request that has waited longer than this share of its time would hardly be answered in the rest of it, and decoding
+# a picture for nobody delays all requests behind it.
+MAX_WAIT_SHARE = 0.5
+# What is cheap, in pixels that Pillow decodes in full: some 50 ms of a core.
+FAST_COST = 4_000_000
+FAST_HEADER_S, FAST_DECODE_S = 0.05, 0.5
+# About a tenth of the share of a process of normal priority: sched(7).
+SLOW_NICENESS = 10
+# The most expensive picture of 50 million pixels takes 0.9 GB.
+MEMORY_BYTES = 1500 * 1024 * 1024
+MAX_DETAIL_BYTES = 4096
+_ERRORS: dict[Kind, type[ServiceError]] = {
+    Kind.BAD_IMAGE: BadImage,
+    Kind.IMAGE_TOO_LARGE: ImageTooLarge,
+    Kind.UNSUPPORTED_FORMAT: UnsupportedFormat,
+}
+_ENDS = {-signal.SIGPROF: CellEnd.TIME, -signal.SIGKILL: CellEnd.KILLED}
+
+
+class CellDied(Exception):
+    """A cell has ended in the middle of a picture."""
+
+    def __init__(self, end: CellEnd, status: int) -> None:
+        super().__init__(f"{end}, status {status}")
+        self.end = end
+
+
+class CellPool:
+    """Decodes uploads; safe to use from many threads. Its processes end when it is closed or garbage-collected.
+
+    Args:
+        settings: shape, crop, limits and time-outs.
+        observer: hears of every picture.
+        server_module: the program that forks cells, which a test may replace.
+    """
+
+    def __init__(
+        self, settings: Settings, observer: DecodingObserver | None = None, server_module: str = SERVER_MODULE
+    ) -> None:
+        options = DecodingOptions.of(settings)
+        self._pixels_bytes = options.shape.num_bytes
+        self._decode_timeout_s = settings.decode_timeout_s
+        self._request_timeout_s = settings.request_timeout_s
+        self._observer = observer or DecodingObserver()
+        limits = _lane_limits(settings)
+        self._launcher = launcher = CellLauncher(options, limits, server_module)
+        cores = len(os.sched_getaffinity(0))
+        longest = max(MAX_DETAIL_BYTES, self._pixels_bytes)
+        self._lanes = {
+            Lane.FAST: _Cells(launcher, Lane.FAST, cores, longest),
+            Lane.SLOW: _Cells(launcher, Lane.SLOW, max(1, cores - 1), longest),
+        }
+        self.close = weakref.finalize(self, _close, launcher, list(self._lanes.values()))
+
+    def start(self) -> None:
+        """Start the server of the cells now, without waiting for it, so that no request has to."""
+        self._launcher.start()
+
+    def decode(self, upload: bytes, client_gone: Callable[[], bool]) -> bytes:
+        """Return the picture's pixels as `decoding.decode_image` does.
+
+        Args:
+            upload: the file's content.
+            client_gone: tells whether the client has hung up; asked after the wait for a cell.
+
+        Raises:
+            DeadlineExceeded: decoding did not start within half of a request's time, or did not end in time.
+            ClientGone: the client has hung up.
+            BadImage, ImageTooLarge, UnsupportedFormat: see there; also for a picture that exceeds what a cell may do.
+        """
+        try:
+            try:
+                kind, content = self._decode_in(Lane.FAST, upload, client_gone)
+            except CellDied as death:
+                if death.end != CellEnd.TIME:
+                    raise
+                kind = Kind.EXPENSIVE
+            if kind == Kind.EXPENSIVE:
+                kind, content = self._decode_in(Lane.SLOW, upload, client_gone)
+        except CellDied as death:
+            log("cell_died", level="warning", error=death)
+            raise self._blame(death) from death
+        return self._checked(kind, content)
+
+    def _decode_in(self, lane: Lane, upload: bytes, client_gone: Callable[[], bool]) -> tuple[Kind, bytes]:
+        cells = self._lanes[lane]
+        max_wait_s = MAX_WAIT_SHARE * self._request_timeout_s
+        asked = time.perf_counter()
+        if not cells.semaphore.acquire(max_wait_s):
+            raise DeadlineExceeded(f"The server is overloaded: decoding did not start within {max_wait_s:g} s.")
+        started = time.perf_counter()
+        try:
+            if client_gone():
+                raise ClientGone("The client has closed the connection.")
+            return self._decode_with(cells, lane, upload)
+        finally:
+            cells.semaphore.release()
+            self._observer.decoded(lane, started - asked, time.perf_counter() - started)
+
+    def _decode_with(self, cells: "_Cells", lane: Lane, upload: bytes) -> tuple[Kind, bytes]:
+        """Decode in a free cell; once more in another one if somebody else has killed it, perhaps while it was idle."""
+        for last in (False, True):
+            try:
+                return cells.decode(upload, self._request_timeout_s)
+            except CellDied as death:
+                self._observer.cell_died(lane, death.end)
+                if last or death.end != CellEnd.KILLED:
+                    raise
+        raise AssertionError("the last try returns or raises")
+
+    def _blame(self, death: CellDied) -> ServiceError:
+        if death.end == CellEnd.TIME:
+            return ImageTooLarge(f"The picture takes more than {self._decode_timeout_s:g} s to decode.")
+        return BadImage("The decoder crashed on this picture, which is damaged or made to do harm.")
+
+    def _checked(self, kind: Kind, content: bytes) -> bytes:
+        """Trust nothing that a cell says."""
+        if kind == Kind.PIXELS and len(content) == self._pixels_bytes:
+            return content
+        detail = content[:MAX_DETAIL_BYTES].decode(errors="replace")
+        raise _ERRORS[kind](detail) if kind in _ERRORS else BadImage("The picture cannot be decoded.")
+
+
+class _Cells:
+    """The cells of one lane; a thread may use one while it holds the semaphore."""
+
+    def __init__(self, launcher: CellLauncher, lane: Lane, count: int, max_reply_bytes: int) -> None:
+        self.semaphore = FairSemaphore(count)
+        self._launcher = launcher
+        self._lane = lane
+        self._max_reply_bytes = max_reply_bytes
+        self._idle: deque[tuple[int, socket.socket]] = deque()
+
+    def decode(self, upload: bytes, timeout_s: float) -> tuple[Kind, bytes]:
+        """Let a cell decode, and return what it says.
+
+        Raises:
+            CellDied: it has ended.
+            DeadlineExceeded: it did not answer in that time, and was killed.
+        """
+        pid, connection = self._idle.pop() if self._idle else self._launcher.fork(self._lane)
+        try:
+            connection.settimeout(timeout_s)
+            send_message(connection, Kind.UPLOAD, upload)
+            reply = receive_message(connection, self._max_reply_bytes)
+        except (ConnectionClosed, OSError, ValueError) as error:
+            connection.close()
+            status = self._launcher.reap(pid)
+            if isinstance(error, TimeoutError):
+                raise DeadlineExceeded(f"The server is overloaded: decoding took {timeout_s:g} s.") from error
+            raise CellDied(_ENDS.get(status, CellEnd.CRASH), status) from error
+        self._idle.append((pid, connection))
+        return reply[0], bytes(reply[1])
+
+    def close(self) -> None:
+        """Close the connections; a cell ends with its connection."""
+        while self._idle:
+            self._idle.pop()[1].close()
+
+
+def _close(launcher: CellLauncher, lanes: list[_Cells]) -> None:
+    launcher.close()
+    for cells in lanes:
+        cells.close()
+
+
+def _lane_limits(settings: Settings) -> dict[Lane, CellLimits]:
+    upload_bytes, slow_s = settings.max_upload_bytes, settings.decode_timeout_s
+    fast = CellLimits(upload_bytes, FAST_COST, FAST_HEADER_S, min(FAST_DECODE_S, slow_s), MEMORY_BYTES, 0)
+    slow = CellLimits(upload_bytes, sys.maxsize, slow_s, slow_s, MEMORY_BYTES, SLOW_NICENESS)
+    return {Lane.FAST: fast, Lane.SLOW: slow}

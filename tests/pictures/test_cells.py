@@ -1,0 +1,218 @@
+"""Decoding processes: whatever a picture does to one, it costs that picture its answer, and nothing else."""
+
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pytest
+
+from benchmarks.services import wait_until
+from errors import BadImage, ClientGone, DeadlineExceeded, ImageTooLarge, ServiceError, UnsupportedFormat
+from pictures.cell_pool import CellPool
+from pictures.decoding import DecodingOptions, decode_image
+from pictures.observers import CellEnd, DecodingObserver, Lane
+from settings import Settings
+from tests.conftest import CASTLE, MakeSettings, picture
+
+FAULTY = "tests.support.faulty_cell_server"
+CORES = len(os.sched_getaffinity(0))
+
+
+class Recorder(DecodingObserver):
+    """Keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.lanes: list[Lane] = []
+        self.ends: list[tuple[Lane, CellEnd]] = []
+
+    def decoded(self, lane: Lane, wait_s: float, decode_s: float) -> None:
+        assert wait_s >= 0
+        assert decode_s >= 0
+        self.lanes.append(lane)
+
+    def cell_died(self, lane: Lane, end: CellEnd) -> None:
+        self.ends.append((lane, end))
+
+
+def is_good(pool: CellPool) -> bool:
+    return pool.decode(picture("white"), lambda: False) == b"\xff" * 224 * 224 * 3
+
+
+@pytest.fixture
+def settings(make_settings: MakeSettings) -> Settings:
+    return make_settings(decode_timeout_s=0.5, request_timeout_s=20, api_keys="hunter2")
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def pool(settings: Settings, recorder: Recorder) -> Iterator[CellPool]:
+    pool = CellPool(settings, recorder, FAULTY)
+    yield pool
+    left = [*servers(), *cells()]
+    pool.close()
+    wait_until(lambda: all(map(has_ended, left)))
+
+
+def test_a_cell_gives_the_pixels_that_decoding_here_would_give(pool: CellPool, settings: Settings) -> None:
+    upload = CASTLE.read_bytes()
+    assert pool.decode(upload, lambda: False) == decode_image(upload, DecodingOptions.of(settings))
+
+
+@pytest.mark.parametrize(
+    ("upload", "error", "detail"),
+    [
+        (b"", BadImage, "empty"),
+        (b"no picture", BadImage, "not a picture"),
+        (picture(format="PPM"), UnsupportedFormat, "PPM"),
+        (picture(size=(65_536, 1)), ImageTooLarge, "65536 x 1"),
+    ],
+)
+def test_errors_come_through_as_they_are(
+    upload: bytes, error: type[ServiceError], detail: str, pool: CellPool, recorder: Recorder
+) -> None:
+    with pytest.raises(error, match=detail):
+        pool.decode(upload, lambda: False)
+    assert recorder.ends == []
+
+
+@pytest.mark.parametrize(
+    ("upload", "error", "detail", "ends"),
+    [
+        (b"crash", BadImage, "crashed", [(Lane.FAST, CellEnd.CRASH)]),
+        (b"exit", BadImage, "crashed", [(Lane.FAST, CellEnd.CRASH)]),
+        (b"loop", ImageTooLarge, r"more than 0\.5 s", [(Lane.FAST, CellEnd.TIME), (Lane.SLOW, CellEnd.TIME)]),
+        (b"allocate", ImageTooLarge, "memory", []),
+        (b"lie", BadImage, "crashed", [(Lane.FAST, CellEnd.CRASH)]),
+    ],
+)
+def test_a_picture_that_breaks_its_cell_gets_an_error_and_the_next_one_a_new_cell(
+    upload: bytes,
+    error: type[ServiceError],
+    detail: str,
+    ends: list[tuple[Lane, CellEnd]],
+    pool: CellPool,
+    recorder: Recorder,
+) -> None:
+    for _ in range(2):
+        with pytest.raises(error, match=detail):
+            pool.decode(upload, lambda: False)
+        assert is_good(pool)
+    assert recorder.ends == ends * 2
+
+
+def test_a_picture_that_takes_long_goes_on_in_the_slow_lane(pool: CellPool, recorder: Recorder) -> None:
+    with pytest.raises(BadImage, match="not a picture"):
+        pool.decode(b"slow", lambda: False)
+    assert recorder.lanes == [Lane.FAST, Lane.SLOW]
+    assert recorder.ends == [(Lane.FAST, CellEnd.TIME)]
+
+
+def test_an_expensive_picture_goes_on_in_the_slow_lane(pool: CellPool, recorder: Recorder) -> None:
+    assert pool.decode(picture(size=(3000, 2000)), lambda: False)
+    assert recorder.lanes == [Lane.FAST, Lane.SLOW]
+    assert recorder.ends == []
+
+
+def test_expensive_pictures_do_not_keep_cheap_ones_waiting(make_settings: MakeSettings) -> None:
+    pool = CellPool(make_settings(decode_timeout_s=60, request_timeout_s=60), server_module=FAULTY)
+    with ThreadPoolExecutor(3 * CORES) as others:
+        stuck = [others.submit(pool.decode, b"loop", lambda: False) for _ in range(3 * CORES)]
+        # Each of them leaves the fast lane by itself.
+        assert all(is_good(pool) for _ in range(20))
+        assert not any(future.done() for future in stuck)
+        wait_until(lambda: kill_cells() and all(future.done() for future in stuck))
+    pool.close()
+
+
+def cells() -> list[psutil.Process]:
+    return [cell for server in servers() for cell in server.children()]
+
+
+def has_ended(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
+def kill_cells() -> bool:
+    for cell in cells():
+        cell.kill()
+    return True
+
+
+def servers() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if FAULTY in child.cmdline()]
+
+
+def test_a_cell_that_somebody_kills_costs_nobody_an_answer(pool: CellPool, recorder: Recorder) -> None:
+    assert is_good(pool)
+    for cell in cells():
+        cell.kill()
+        wait_until(lambda cell=cell: has_ended(cell))  # type: ignore[misc]
+    assert is_good(pool)
+    assert recorder.ends == [(Lane.FAST, CellEnd.KILLED)]
+
+
+def test_when_the_server_of_the_cells_is_killed_another_one_is_started(pool: CellPool) -> None:
+    assert is_good(pool)
+    (server,) = servers()
+    old = cells()
+    server.kill()
+    wait_until(lambda: all(map(has_ended, old)))
+    assert is_good(pool)
+    (another,) = servers()
+    assert another.pid != server.pid
+
+
+def test_a_cell_knows_no_secret_and_has_no_file_but_its_socket(pool: CellPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_KEYS", "hunter2")
+    with pytest.raises(BadImage, match=r"^environment (?!.*hunter2)"):
+        pool.decode(b"environment", lambda: False)
+    with pytest.raises(BadImage, match=r"^files \[0, 1, 2, \d+\]$"):
+        pool.decode(b"files", lambda: False)
+    with pytest.raises(BadImage, match="crashed"):
+        pool.decode(b"open a file", lambda: False)
+    (server,) = servers()
+    assert "hunter2" not in str(server.cmdline()) + str(server.environ())
+
+
+def test_a_cell_that_never_answers_is_killed_when_the_request_is_over(make_settings: MakeSettings) -> None:
+    pool = CellPool(make_settings(request_timeout_s=0.5), server_module=FAULTY)
+    with pytest.raises(DeadlineExceeded, match=r"decoding took 0\.5 s"):
+        pool.decode(b"wait", lambda: False)
+    assert cells() == []
+    pool.close()
+
+
+def test_no_more_pictures_are_decoded_at_once_than_there_are_cores(make_settings: MakeSettings) -> None:
+    pool = CellPool(make_settings(request_timeout_s=0.5), server_module=FAULTY)
+    with ThreadPoolExecutor(CORES) as others:
+        stuck = [others.submit(pool.decode, b"wait", lambda: False) for _ in range(CORES)]
+        wait_until(lambda: len(cells()) == CORES)
+        with pytest.raises(DeadlineExceeded, match=r"did not start within 0\.25 s"):
+            pool.decode(picture(), lambda: False)
+        for future in stuck:
+            assert isinstance(future.exception(), DeadlineExceeded)
+    pool.close()
+
+
+def test_who_has_hung_up_is_not_decoded_for(pool: CellPool) -> None:
+    with pytest.raises(ClientGone):
+        pool.decode(picture(), lambda: True)
+    assert servers() == []
+
+
+def test_the_cells_end_with_their_web_server(settings: Settings) -> None:
+    pool = CellPool(settings, server_module=FAULTY)
+    assert is_good(pool)
+    (server,) = servers()
+    os.kill(server.pid, signal.SIGSTOP)
+    del pool
+    wait_until(lambda: has_ended(server))

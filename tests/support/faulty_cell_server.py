@@ -1,0 +1,63 @@
+"""The real server of decoding processes, around a decoder that does harm when an upload says so."""
+
+import ctypes
+import math
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+from PIL import Image
+
+from errors import BadImage
+from pictures import cell, cell_server
+from pictures.decoding import Upload, open_image
+from pictures.limits import Limits
+
+
+def harmful(upload: Upload, limits: Limits) -> Image.Image:
+    """Do what the upload says."""
+    HARM.get(bytes(upload), lambda: None)()
+    return open_image(upload, limits)
+
+
+def _burn(seconds: float) -> None:
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+
+
+def _tell(what: object) -> NoReturn:
+    raise BadImage(str(what))
+
+
+def _open_files() -> list[int]:
+    # Without opening the folder that lists them, which a cell cannot.
+    return [number for number in range(256) if _is_open(number)]
+
+
+def _is_open(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
+
+
+HARM: dict[bytes, Callable[[], object]] = {
+    b"crash": lambda: ctypes.string_at(0),
+    b"loop": lambda: _burn(math.inf),
+    b"slow": lambda: _burn(0.2),
+    b"exit": lambda: os._exit(3),
+    b"allocate": lambda: bytearray(8 * 2**30),
+    b"wait": lambda: threading.Event().wait(),
+    b"environment": lambda: _tell(f"environment {dict(os.environ)}"),
+    b"files": lambda: _tell(f"files {_open_files()}"),
+    b"open a file": lambda: os.open("/etc/hostname", os.O_RDONLY),
+    b"lie": lambda: cell._ERRORS.clear(),
+}
+
+if __name__ == "__main__":
+    cell.open_image = harmful  # type: ignore[attr-defined]
+    cell_server.main()
