@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check
 # Exact versions, for all supported Pythons, from the ranges in requirements*.txt. What is installed for the service is
 # what the tests had, so the second lock follows the first.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --custom-compile-command 'make lock'
-# Of `make chaos` and `make soak`.
+# Of `make chaos`, `make siege` and `make soak`.
 SECONDS ?= 60
 SEED ?=
 REQUESTS ?= 20000
@@ -15,7 +15,7 @@ PICTURES ?=
 OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test quick lint lock logs hooks audit bench chaos soak accuracy clean
+.PHONY: help install run demo test quick lint lock logs hooks audit bench chaos siege soak accuracy clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 12
@@ -59,6 +59,9 @@ bench: $(VENV)/installed-dev  ## measure throughput and latency against their ta
 
 chaos: $(VENV)/installed-dev  ## break the service under load; try: make chaos SECONDS=600 SEED=7
 	@$(BIN)/python -m benchmarks.chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+
+siege: $(VENV)/installed-dev  ## send the costliest pictures beside ordinary ones, and see who suffers
+	@$(BIN)/python -m benchmarks.siege --seconds $(SECONDS)
 
 soak: $(VENV)/installed-dev  ## send many requests and see whether memory grows: make soak REQUESTS=20000
 	@$(BIN)/python -m benchmarks.soak --requests $(REQUESTS)
