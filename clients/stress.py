@@ -4,17 +4,14 @@ import argparse
 import json
 import math
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 
-from tqdm import tqdm
-
-from clients.load import MAX_IN_FLIGHT, Load, Tick
+from clients.load import MAX_IN_FLIGHT, Load
 from clients.picture_files import find_pictures
+from clients.progress import progress_bar
 from clients.report import Report, Results
 from clients.sender import Sender
 from clients.stop_signal import stop_on_signal
@@ -41,7 +38,7 @@ def run_stress_test(args: argparse.Namespace, default_image: Path) -> int:
     with (
         Sender(args.url, images, connections, args.timeout, args.api_key) as sender,
         stop_on_signal() as stop,
-        _progress(count, stop) as tick,
+        progress_bar(count, "requests", stop) as tick,
     ):
         load = Load(sender.send, stop, tick)
         with suppress(KeyboardInterrupt):  # the second Ctrl-C, with which requests in flight are given up
@@ -81,25 +78,6 @@ def _count(args: argparse.Namespace) -> int | None:
     if args.duration is None:
         return args.requests or DEFAULT_REQUESTS
     return None if args.concurrency else math.ceil(args.duration * (args.rate or DEFAULT_RATE))
-
-
-@contextmanager
-def _progress(total: int | None, stop: threading.Event) -> Iterator[Tick]:
-    """Show a bar, where there is a terminal; yield what updates it."""
-    tqdm.monitor_interval = 0  # or it would have a thread of its own
-    told = False
-    with tqdm(total=total, unit=" requests", disable=None, miniters=0) as bar:
-
-        def tick(results: Results) -> None:
-            nonlocal told
-            if stop.is_set() and not told:
-                told = True
-                note = f"Ending; {results.in_flight} requests are in flight. Ctrl-C again gives them up."
-                bar.write(note, file=sys.stderr)
-            bar.set_postfix(failed=results.failed, in_flight=results.in_flight, refresh=False)
-            bar.update(len(results.samples) - bar.n)
-
-        yield tick
 
 
 def _save(results: Results, report: Report, args: argparse.Namespace) -> None:

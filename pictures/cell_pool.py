@@ -125,14 +125,19 @@ class CellPool:
 
     def _decode_with(self, cells: "_Cells", lane: Lane, upload: bytes) -> tuple[Kind, bytes]:
         """Decode in a free cell; once more in another one if somebody else has killed it, perhaps while it was idle."""
-        for last in (False, True):
-            try:
-                return cells.decode(upload, self._request_timeout_s)
-            except CellDied as death:
-                self._observer.cell_died(lane, death.end)
-                if last or death.end != CellEnd.KILLED:
-                    raise
-        raise AssertionError("the last try returns or raises")
+        try:
+            return self._try(cells, lane, upload)
+        except CellDied as death:
+            if death.end != CellEnd.KILLED:
+                raise
+        return self._try(cells, lane, upload)
+
+    def _try(self, cells: "_Cells", lane: Lane, upload: bytes) -> tuple[Kind, bytes]:
+        try:
+            return cells.decode(upload, self._request_timeout_s)
+        except CellDied as death:
+            self._observer.cell_died(lane, death.end)
+            raise
 
     def _blame(self, death: CellDied) -> ServiceError:
         if death.end == CellEnd.TIME:

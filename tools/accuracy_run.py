@@ -1,17 +1,15 @@
 """Sends labelled pictures to the service, several at once, and collects what became of each."""
 
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from typing import Self
 
 import requests
 from pydantic import BaseModel, ValidationError
-from tqdm import tqdm
 
-from clients.load import Load, Tick
-from clients.report import GOOD, Results
+from clients.load import Load
+from clients.progress import progress_bar
+from clients.report import GOOD
 from clients.service import Service, explain
 from clients.stop_signal import stop_on_signal
 from tools.accuracy_report import Outcome, Prediction
@@ -28,7 +26,7 @@ def classify_all(
     with (
         _Classifier(pictures, url, api_key) as classifier,
         stop_on_signal() as stop,
-        _progress(len(pictures), stop) as tick,
+        progress_bar(len(pictures), "pictures", stop) as tick,
     ):
         load = Load(classifier.send, stop, tick)
         with suppress(KeyboardInterrupt):  # the second Ctrl-C, with which requests in flight are given up
@@ -99,21 +97,3 @@ class _Classifier:
             self._own.service = self._connections.enter_context(Service(self._url, self._api_key))
         service: Service = self._own.service
         return service
-
-
-@contextmanager
-def _progress(total: int, stop: threading.Event) -> Iterator[Tick]:
-    """Show a bar, where there is a terminal; yield what updates it."""
-    tqdm.monitor_interval = 0  # or it would have a thread of its own
-    told = False
-    with tqdm(total=total, unit=" pictures", disable=None, miniters=0) as bar:
-
-        def tick(results: Results) -> None:
-            nonlocal told
-            if stop.is_set() and not told:
-                told = True
-                bar.write("Ending; pictures in flight are finished. Ctrl-C again gives them up.", file=sys.stderr)
-            bar.set_postfix(failed=results.failed, refresh=False)
-            bar.update(len(results.samples) - bar.n)
-
-        yield tick
