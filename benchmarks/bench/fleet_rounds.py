@@ -67,9 +67,8 @@ def redis_cost(fleet: Fleet, picture: bytes, requests: int) -> RedisCost:
     return RedisCost(traffic["input"] / requests, traffic["output"] / requests, commands)
 
 
-def decode_ms(picture: bytes, fleet: Fleet) -> float:
+def decode_ms(picture: bytes, options: DecodingOptions) -> float:
     """Return the median time to decode and resize a picture as the web server does, in ms."""
-    options = DecodingOptions.of(fleet.settings)
     seconds = []
     for _ in range(DECODED_TIMES):
         began = time.perf_counter()

@@ -24,6 +24,7 @@ class Pace:
         workers: the numbers of workers that are measured in turn.
         sleep_s: how long the sleeping network takes for a picture.
         sleeps: the number of pictures per worker.
+        sizes: width and height of the pictures whose decoding is measured.
     """
 
     network: str = RESNET50
@@ -39,6 +40,7 @@ class Pace:
     workers: tuple[int, ...] = (1, 2, 4, 8, 16)
     sleep_s: float = 0.5
     sleeps: int = 20
+    sizes: tuple[tuple[int, int], ...] = ((64, 48), (640, 480), (1920, 1080), (3840, 2400), (8000, 6250))
 
 
 FULL = Pace()
@@ -57,4 +59,5 @@ SMOKE = Pace(
     workers=(1, 2),
     sleep_s=0.1,
     sleeps=2,
+    sizes=((3840, 2400),),
 )

@@ -19,6 +19,7 @@ from benchmarks.bench.networks_measured import COSTLESS
 from benchmarks.bench.part import Part, Step, as_dicts
 from benchmarks.bench.row import Row, at_least, at_most
 from benchmarks.fleet import Fleet
+from pictures.decoding import DecodingOptions
 
 
 class CostlessPart(Part):
@@ -31,7 +32,10 @@ class CostlessPart(Part):
         self._rounds: list[Round] = []
         self._decode_ms: list[float] = []
         turns = [
-            Step("decoding", lambda: self._decode_ms.append(decode_ms(self.castle, self._fleet))),
+            Step(
+                "decoding",
+                lambda: self._decode_ms.append(decode_ms(self.castle, DecodingOptions.of(self._fleet.settings))),
+            ),
             Step("costless network, 1 client", partial(self._run, 1)),
             Step("costless network, 32 clients", partial(self._run, 32)),
         ]

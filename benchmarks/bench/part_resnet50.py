@@ -18,6 +18,7 @@ from benchmarks.bench.row import Row, at_least, at_most
 from benchmarks.fleet import Fleet
 from benchmarks.processes import resident_mib
 from benchmarks.services import wait_until
+from pictures.decoding import DecodingOptions
 
 CLIENTS = (1, 8, 32)
 STREAMS = (1, 2)
@@ -35,7 +36,10 @@ class ResNet50Part(Part):
         self._decode_ms: list[float] = []
         turns = [
             *(Step(f"bare network, {streams} at once", partial(self._run_bare, streams)) for streams in STREAMS),
-            Step("decoding", lambda: self._decode_ms.append(decode_ms(self.castle, self._fleet))),
+            Step(
+                "decoding",
+                lambda: self._decode_ms.append(decode_ms(self.castle, DecodingOptions.of(self._fleet.settings))),
+            ),
             *self._served(CLIENTS),
         ]
         return [

@@ -30,9 +30,19 @@ def test_a_run_has_a_row_for_each_target(smoke: tuple[list[Row], Path]) -> None:
     rows, folder = smoke
     report = json.loads((folder / "report.json").read_text())
     assert [row["what"] for row in report["rows"]] == [row.what for row in rows]
-    assert set(report["parts"]) == {"resnet50", "costless", "original", "scaling", "start"}
+    assert set(report["parts"]) == {"resnet50", "costless", "original", "scaling", "start", "sizes"}
     assert {row.part for row in rows} == {*report["parts"], "all"}
-    wanted = {"images/s at 8", "images/s at 32", "latency", "memory", "sent to Redis", "poll", "linear", "start"}
+    wanted = {
+        "images/s at 8",
+        "images/s at 32",
+        "latency",
+        "memory",
+        "sent to Redis",
+        "poll",
+        "linear",
+        "start",
+        "decoding",
+    }
     assert [words for words in wanted if not any(words in row.what for row in rows)] == []
     assert all(row.what in summary(rows, report) for row in rows)
 
