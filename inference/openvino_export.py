@@ -40,8 +40,16 @@ def ensure_exported(network: Network, settings: Settings) -> Path:
             # By way of a file: OpenVINO's conversion of models in memory fails on Python 3.13 (PEP 667).
             graph = scratch.with_name("graph.pb")
             save_frozen_graph(network, settings, graph)
-            save_model(openvino_core().read_model(graph), scratch)
+            save_model(_convert(graph), scratch)
     return folder / MODEL_FILE
+
+
+def _convert(graph: Path) -> "openvino.Model":
+    """Convert a TensorFlow graph, and simplify it; reading it without that cost 90 MB of a worker's memory."""
+    openvino_core()
+    import openvino
+
+    return openvino.convert_model(graph)
 
 
 def save_model(model: "openvino.Model", folder: Path) -> None:
