@@ -15,7 +15,7 @@ import numpy as np
 
 from helpers import ImageShape
 from inference.engine import Pixels, Probabilities, fastest_s
-from inference.openvino_export import openvino_core
+from inference.openvino_export import import_openvino, openvino_core
 
 if TYPE_CHECKING:
     import openvino
@@ -79,9 +79,7 @@ class OpenvinoEngine:
 
 
 def _tensor(weights: mmap.mmap) -> "openvino.Tensor":
-    import openvino
-
-    return openvino.Tensor(np.frombuffer(weights, np.uint8), shared_memory=True)
+    return import_openvino().Tensor(np.frombuffer(weights, np.uint8), shared_memory=True)
 
 
 def _infer(request: "openvino.InferRequest", pixels: Pixels) -> Probabilities:

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from inference.graph import cache_name
@@ -19,12 +20,18 @@ if TYPE_CHECKING:
 MODEL_FILE = "model.xml"
 
 
-def openvino_core() -> "openvino.Core":
-    """Return OpenVINO, kept from reporting to a statistics server over the network."""
+def import_openvino() -> ModuleType:
+    """Return the module, kept from reporting to a statistics server over the network."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 
-    return openvino.Core()
+    module: ModuleType = openvino
+    return module
+
+
+def openvino_core() -> "openvino.Core":
+    """Return what reads and compiles models."""
+    return import_openvino().Core()
 
 
 def ensure_exported(network: Network, settings: Settings) -> Path:
@@ -46,17 +53,12 @@ def ensure_exported(network: Network, settings: Settings) -> Path:
 
 def _convert(graph: Path) -> "openvino.Model":
     """Convert a TensorFlow graph, and simplify it; reading it without that cost 90 MB of a worker's memory."""
-    openvino_core()
-    import openvino
-
-    return openvino.convert_model(graph)
+    return import_openvino().convert_model(graph)
 
 
 def save_model(model: "openvino.Model", folder: Path) -> None:
     """Write a model into a folder without compressing its weights."""
-    import openvino
-
-    openvino.save_model(model, folder / MODEL_FILE, compress_to_fp16=False)
+    import_openvino().save_model(model, folder / MODEL_FILE, compress_to_fp16=False)
 
 
 @contextmanager
