@@ -4,21 +4,16 @@ It has no secrets, no files and no connection but its socket, and limits on memo
 crashes it or exceeds a limit costs this process, and nothing more.
 """
 
-import ctypes
-import os
-import resource
 import signal
 import socket
-from pathlib import Path
 from typing import NamedTuple
 
 from errors import BadImage, ImageTooLarge, ServiceError, UnsupportedFormat
 from pictures.cell_messages import ConnectionClosed, Kind, receive_message, send_message
+from pictures.confinement import Confinement
 from pictures.decoding import DecodingOptions, Upload, fit_image, open_image
 from pictures.limits import cost
 
-# From linux/prctl.h.
-_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _ERRORS: dict[type[ServiceError], Kind] = {
     BadImage: Kind.BAD_IMAGE,
     ImageTooLarge: Kind.IMAGE_TOO_LARGE,
@@ -46,9 +41,9 @@ class CellLimits(NamedTuple):
     niceness: int
 
 
-def run_cell(connection: socket.socket, options: DecodingOptions, limits: CellLimits) -> None:
+def run_cell(connection: socket.socket, options: DecodingOptions, limits: CellLimits, confinement: Confinement) -> None:
     """Give up everything that decoding does not need, then decode pictures until the socket is closed."""
-    _confine(connection.fileno(), limits)
+    confinement.confine(connection.fileno(), limits.memory_bytes, limits.niceness)
     try:
         while True:
             _kind, upload = receive_message(connection, limits.max_upload_bytes)
@@ -57,21 +52,6 @@ def run_cell(connection: socket.socket, options: DecodingOptions, limits: CellLi
             send_message(connection, kind, content)
     except (ConnectionClosed, OSError):
         return
-
-
-def _confine(socket_file: int, limits: CellLimits) -> None:
-    libc = ctypes.CDLL(None)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    os.nice(limits.niceness)
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    memory_bytes = pages * resource.getpagesize() + limits.memory_bytes
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    # Standard input, output and error lead nowhere; nothing else is open, and nothing can be opened.
-    os.closerange(3, socket_file)
-    os.closerange(socket_file + 1, 1024)
-    for kind in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE):
-        resource.setrlimit(kind, (0, 0))
 
 
 def _limit_time(seconds: float) -> None:

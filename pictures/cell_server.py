@@ -16,9 +16,11 @@ import signal
 import socket
 import sys
 import warnings
+from functools import partial
 
 from helpers import Crop, ImageShape
 from pictures.cell import CellLimits, run_cell
+from pictures.confinement import Confinement, fork
 from pictures.decoding import DecodingOptions
 from pictures.limits import Limits, raise_pillows_limit
 from pictures.warm_up import warm_up
@@ -39,6 +41,7 @@ def main() -> None:
     options = _options(configuration["options"])
     lanes = {name: CellLimits(*values) for name, values in configuration["lanes"].items()}
     _prepare(options)
+    confinement = Confinement()
     cells: set[int] = set()
     while True:
         request, files, _flags, _address = socket.recv_fds(control, MAX_REQUEST_BYTES, 1)
@@ -46,7 +49,8 @@ def main() -> None:
             return
         word, _, argument = request.decode().partition(" ")
         if word == "fork":
-            reply = _fork(control, socket.socket(fileno=files[0]), options, lanes[argument])
+            with socket.socket(fileno=files[0]) as connection:
+                reply = fork(partial(run_cell, connection, options, lanes[argument], confinement))
             cells.add(reply)
         else:
             reply = _reap(int(argument), cells)
@@ -71,20 +75,6 @@ def _prepare(options: DecodingOptions) -> None:
         libc.mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD_BYTES)
     except AttributeError:  # where the C library is another one
         pass
-
-
-def _fork(control: socket.socket, connection: socket.socket, options: DecodingOptions, limits: CellLimits) -> int:
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            control.close()
-            run_cell(connection, options, limits)
-            status = 0
-        finally:
-            os._exit(status)  # without a way back into the loop of the server
-    connection.close()
-    return pid
 
 
 def _reap(pid: int, cells: set[int]) -> int:

@@ -16,6 +16,7 @@ from jobs.client import JobClient
 from jobs.monitor import QueueMonitor
 from logger import log
 from pictures.cell_pool import CellPool
+from pictures.confinement import Confinement
 from settings import Settings
 from telemetry.multiprocess import forget_process, shared_metrics
 from telemetry.web_metrics import WebMetrics
@@ -37,6 +38,7 @@ def serve(settings: Settings) -> None:
     check_port(settings.host, settings.port)
     _allow_open_files(FILES_PER_THREAD * settings.web_threads + IDLE_CONNECTIONS)
     log("web_server_starting", url=f"http://{_address(settings)}", processes=settings.web_processes)
+    log("cells_confined", memory=True, files=True, privileges=True, system_calls=Confinement().filters_system_calls)
     with shared_metrics():
         WebServer(settings).run()
 

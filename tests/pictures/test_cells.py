@@ -1,7 +1,9 @@
 """Decoding processes: whatever a picture does to one, it costs that picture its answer, and nothing else."""
 
 import os
+import re
 import signal
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,6 +13,7 @@ import pytest
 from benchmarks.services import wait_until
 from errors import BadImage, ClientGone, DeadlineExceeded, ImageTooLarge, ServiceError, UnsupportedFormat
 from pictures.cell_pool import CellPool
+from pictures.confinement import Confinement
 from pictures.decoding import DecodingOptions, decode_image
 from pictures.observers import CellEnd, DecodingObserver, Lane
 from settings import Settings
@@ -181,6 +184,26 @@ def test_a_cell_knows_no_secret_and_has_no_file_but_its_socket(pool: CellPool, m
         pool.decode(b"open a file", lambda: False)
     (server,) = servers()
     assert "hunter2" not in str(server.cmdline()) + str(server.environ())
+
+
+@pytest.fixture
+def with_libseccomp() -> None:
+    if not Confinement().filters_system_calls:
+        pytest.skip("needs libseccomp and a kernel that filters system calls: apt-get install libseccomp2")
+
+
+@pytest.mark.usefixtures("with_libseccomp")
+def test_the_kernel_lets_a_cell_start_threads_but_no_process_and_reach_nothing(pool: CellPool) -> None:
+    with pytest.raises(BadImage, match=re.escape(f"refused {['EPERM'] * 5}")):
+        pool.decode(b"escape", lambda: False)
+    with pytest.raises(BadImage, match="not a picture"):
+        pool.decode(b"start a thread", lambda: False)
+
+
+@pytest.mark.usefixtures("with_libseccomp")
+def test_where_libseccomp_is_missing_cells_do_without_its_filter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyseccomp", None)
+    assert not Confinement().filters_system_calls
 
 
 def test_a_cell_that_never_answers_is_killed_when_the_request_is_over(make_settings: MakeSettings) -> None:

@@ -1,8 +1,11 @@
 """The real server of decoding processes, around a decoder that does harm when an upload says so."""
 
 import ctypes
+import errno
 import math
 import os
+import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -39,10 +42,28 @@ def _open_files() -> list[int]:
 
 def _is_open(number: int) -> bool:
     try:
-        os.fstat(number)
+        os.read(number, 0)
     except OSError:
         return False
     return True
+
+
+def _try_what_is_forbidden() -> None:
+    escapes: tuple[Callable[[], object], ...] = (
+        socket.socket,
+        lambda: os.open("/etc/hostname", os.O_RDONLY),
+        lambda: os.kill(os.getppid(), 0),
+        lambda: os.execv(sys.executable, ["python"]),  # noqa: S606
+        os.fork,
+    )
+    _tell(f"refused {[_refusal(escape) for escape in escapes]}")
+
+
+def _refusal(action: Callable[[], object]) -> str:
+    try:
+        return str(action())
+    except OSError as error:
+        return errno.errorcode[error.errno or 0]
 
 
 HARM: dict[bytes, Callable[[], object]] = {
@@ -55,6 +76,8 @@ HARM: dict[bytes, Callable[[], object]] = {
     b"environment": lambda: _tell(f"environment {dict(os.environ)}"),
     b"files": lambda: _tell(f"files {_open_files()}"),
     b"open a file": lambda: os.open("/etc/hostname", os.O_RDONLY),
+    b"escape": _try_what_is_forbidden,
+    b"start a thread": lambda: threading.Thread(target=_burn, args=[0.001]).start(),
     b"lie": lambda: cell._ERRORS.clear(),
 }
 
