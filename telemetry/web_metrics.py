@@ -5,6 +5,7 @@ environment variable, whether several processes share their metrics. See `multip
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from jobs.observers import Delivery, JobClientObserver, JobState, QueueState
@@ -19,6 +20,17 @@ if TYPE_CHECKING:
     from prometheus_client.core import GaugeMetricFamily
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+# What the HTTP server answers by itself.
+REFUSALS = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.REQUEST_URI_TOO_LONG,
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    HTTPStatus.NOT_IMPLEMENTED,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.HTTP_VERSION_NOT_SUPPORTED,
+)
 METHODS = {"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"}
 
 
@@ -58,6 +70,8 @@ class WebMetrics(JobClientObserver, DecodingObserver):
             registry=registry,
             multiprocess_mode="livesum",
         )
+        refused = count("http_refused", "Requests refused before they were whole or valid HTTP.", ("status",))
+        self._refused = {status: refused.labels(status.value) for status in REFUSALS}
         self._decode_s = seconds("decode", "Decoding, with the wait for a cell.", buckets=WORK_BUCKETS_S)
         waits = seconds("decode_wait", "Wait for a decoding process.", ("lane",), WORK_BUCKETS_S)
         self._decode_wait_s = {lane: waits.labels(lane) for lane in Lane}
@@ -93,6 +107,10 @@ class WebMetrics(JobClientObserver, DecodingObserver):
         self._request_s.labels(record.route).observe(record.seconds)
         if record.cache:
             self._cache[record.cache].inc()
+
+    def refused(self, status: HTTPStatus) -> None:
+        """Count a request that the HTTP server answered by itself."""
+        self._refused[status].inc()
 
     def classified(self, decode_s: float, wait_s: float, result: JobResult) -> None:
         """Record where a picture's time went; `wait_s` is from its push to its result."""

@@ -1,8 +1,11 @@
-"""The app behind gunicorn: processes forked by a parent that restarts them, each with a pool of threads."""
+"""The processes of a web server: gunicorn forks and restarts them, each serves the app with our own HTTP server."""
 
+import asyncio
+import contextlib
 import gc
+import os
 import resource
-import select
+import signal
 import socket
 import sys
 from typing import Any
@@ -10,8 +13,12 @@ from typing import Any
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.base import Worker
 
+from http_server.limits import Limits
+from http_server.request import RequestRefused
+from http_server.server import Server
+from http_server.wsgi import Address
 from jobs.client import JobClient
 from jobs.monitor import QueueMonitor
 from logger import log
@@ -20,33 +27,42 @@ from pictures.confinement import Confinement
 from settings import Settings
 from telemetry.multiprocess import forget_process, shared_metrics
 from telemetry.web_metrics import WebMetrics
-from web.app import create_app
+from web.app import FORM_OVERHEAD_BYTES, create_app
 from web.request_scope import RequestObserver
 
-# Connections that a process keeps open besides those of requests in progress, and for how long.
-IDLE_CONNECTIONS = 1000
-KEEPALIVE_S = 75
-LINGER_MS = 20
+# Connections that a process keeps open at most, whether or not they have a request in progress; each takes some 10 KB.
+CONNECTIONS = 8192
+BACKLOG = 2048
+NOTIFY_S = 1
 # Python's default is 700. A request's objects hold hardly any cycles, but looking for them cost 3 % of its time.
 ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
-# The client's connection, a reply channel and a connection for commands; and some to spare.
+# A reply channel, a connection for commands, a cell; and some to spare.
 FILES_PER_THREAD = 4
 
 
 def serve(settings: Settings) -> None:
     """Run one web server until it is told to stop."""
     check_port(settings.host, settings.port)
-    _allow_open_files(FILES_PER_THREAD * settings.web_threads + IDLE_CONNECTIONS)
+    others = FILES_PER_THREAD * settings.web_threads
+    files = _allow_open_files(others + CONNECTIONS)
+    limits = Limits(
+        body_bytes=settings.max_upload_bytes + FORM_OVERHEAD_BYTES,
+        pending_bytes=settings.max_pending_bytes,
+        client_s=settings.client_timeout_s,
+        connections=max(files // 2, files - others),
+        threads=settings.web_threads,
+    )
     log("web_server_starting", url=f"http://{_address(settings)}", processes=settings.web_processes)
     log("cells_confined", memory=True, files=True, privileges=True, system_calls=Confinement().filters_system_calls)
     with shared_metrics():
-        WebServer(settings).run()
+        WebServer(settings, limits).run()
 
 
 class WebServer(BaseApplication):  # type: ignore[misc]
     """gunicorn with our settings; it reads no file and no variable of its own."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, limits: Limits) -> None:
+        self.limits = limits
         self._settings = settings
         super().__init__()
 
@@ -56,11 +72,11 @@ class WebServer(BaseApplication):  # type: ignore[misc]
         options: dict[str, object] = {
             "bind": _address(settings),
             "workers": settings.web_processes,
-            "worker_class": _LingeringWorker,
-            "threads": settings.web_threads,
-            "worker_connections": settings.web_threads + IDLE_CONNECTIONS,
+            "worker_class": _ServerProcess,
+            "backlog": BACKLOG,
+            # A process that stops says nothing meanwhile.
+            "timeout": int(settings.request_timeout_s) + 30,
             "graceful_timeout": int(settings.request_timeout_s) + 1,
-            "keepalive": KEEPALIVE_S,
             "control_socket_disable": True,
             "logger_class": _GunicornLogger,
             "child_exit": lambda _arbiter, process: forget_process(process.pid),
@@ -72,7 +88,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]
         """Build the app; called in each process, after the fork, so that no connection is shared."""
         settings = self._settings
         monitor = QueueMonitor(settings)
-        metrics = WebMetrics(monitor.state)
+        self.metrics = metrics = WebMetrics(monitor.state)
         cells = CellPool(settings, metrics)
         cells.start()
         jobs = JobClient(settings, metrics)
@@ -92,14 +108,35 @@ def check_port(host: str, port: int) -> None:
             sys.exit(f"cannot listen on {host}:{port} ({error.strerror}); choose another with PORT and HOST")
 
 
-class _LingeringWorker(ThreadWorker):  # type: ignore[misc]
-    """A thread stays with a connection whose next request comes at once: the poller costs half a request."""
+class _ServerProcess(Worker):  # type: ignore[misc]
+    """What each process does."""
 
-    def handle(self, conn: Any) -> Any:
-        """Answer one request, and then those that follow immediately."""
-        while (kept := super().handle(conn)) is True and self.alive and _is_readable(conn.sock):
-            pass
-        return kept
+    def init_signals(self) -> None:
+        """Leave signals to the event loop."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
+    def run(self) -> None:
+        """Serve until gunicorn says stop, or has gone."""
+        asyncio.run(self._serve())
+
+    async def _serve(self) -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        server = Server(self.wsgi, self.app.limits, self._refused)
+        server.listen([listener.sock for listener in self.sockets])
+        while not stop.is_set() and os.getppid() == self.ppid:
+            self.notify()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), NOTIFY_S)
+        self.notify()
+        await server.drain()
+
+    def _refused(self, refusal: RequestRefused, client: Address) -> None:
+        self.app.metrics.refused(refusal.status)
+        log("request_refused", id=refusal.id, status=refusal.status.value, address=client.host, reason=refusal.detail)
 
 
 class _GunicornLogger(Logger):  # type: ignore[misc]
@@ -107,12 +144,6 @@ class _GunicornLogger(Logger):  # type: ignore[misc]
 
     def setup(self, cfg: Any) -> None:
         self.error_log.propagate = True
-
-
-def _is_readable(connection: socket.socket) -> bool:
-    poller = select.poll()
-    poller.register(connection, select.POLLIN)
-    return bool(poller.poll(LINGER_MS))
 
 
 def _tune_garbage_collector() -> None:
@@ -134,9 +165,10 @@ def _address(settings: Settings) -> str:
     return f"{host}:{settings.port}"
 
 
-def _allow_open_files(count: int) -> None:
-    """Raise our own limit of open files, which often is 1024, as far as the system allows."""
+def _allow_open_files(count: int) -> int:
+    """Raise our own limit of open files, which often is 1024, as far as the system allows; return the limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = count if hard == resource.RLIM_INFINITY else min(count, hard)
     if soft != resource.RLIM_INFINITY and soft < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return most

@@ -1,11 +1,10 @@
 """`POST /predict`: from the upload to the five classes."""
 
-import socket
 import time
-from collections.abc import Callable
 
 from flask import Blueprint, Response, jsonify, request
 
+from http_server.wsgi import CLIENT_GONE
 from jobs.client import JobClient
 from jobs.protocol import JobResult
 from pictures.cell_pool import CellPool
@@ -48,7 +47,7 @@ def create_predict(
     def _computed(name: str, upload: bytes, deadline: float) -> Response:
         record = current_request()
         started = time.perf_counter()
-        client_gone = _connection_watch()
+        client_gone = request.environ.get(CLIENT_GONE, _never)
         pixels = cells.decode(upload, client_gone)
         queued = time.perf_counter()
         record.decoding = (started, queued)
@@ -63,19 +62,8 @@ def create_predict(
     return blueprint
 
 
-def _connection_watch() -> Callable[[], bool]:
-    """Return a function that tells whether the client has hung up; only gunicorn shows us its socket."""
-    connection: socket.socket | None = request.environ.get("gunicorn.socket")
-
-    def gone() -> bool:
-        try:
-            return connection is not None and connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
-
-    return gone
+def _never() -> bool:
+    return False
 
 
 def _server_timing(decode_s: float, wait_s: float, result: JobResult) -> str:

@@ -10,7 +10,6 @@ from jobs.trace_context import parse_traceparent
 from logger import Level, log
 from telemetry.request_record import PROBES, RequestRecord
 from web.security_headers import SECURITY_HEADERS
-from web.uploads import drain_upload
 
 LOGGED_PATH_CHARS = 100
 
@@ -47,7 +46,6 @@ def follow_requests(app: Flask, observers: Sequence[RequestObserver]) -> None:
 
     @app.after_request
     def answer(response: Response) -> Response:
-        drain_upload()
         record = current_request()
         record.status = response.status_code
         for name, value in SECURITY_HEADERS.items():

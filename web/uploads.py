@@ -1,17 +1,9 @@
 """Extracts the picture from a request: a file in a multipart form, or the body itself."""
 
-import contextlib
-
 from flask import Request, request
-from gunicorn.http.errors import ParseException
-from werkzeug.exceptions import ClientDisconnected
 from werkzeug.formparser import FormDataParser
 
 from errors import BadImage, ImageTooLarge, UnsupportedFormat
-
-# How much of a refused upload is still read, and in what portions.
-MAX_DRAINED_BYTES = 100 * 1024 * 1024
-DRAIN_CHUNK_BYTES = 64 * 1024
 
 
 class UploadRequest(Request):
@@ -32,10 +24,7 @@ def uploaded_picture(max_bytes: int) -> bytes:
         ImageTooLarge: it has more than `max_bytes`.
         UnsupportedFormat: the request's content type is neither a form's nor a picture's.
     """
-    try:
-        upload = _file_of_form() if request.mimetype == "multipart/form-data" else _body()
-    except (ClientDisconnected, ParseException) as error:  # gunicorn's, about chunks
-        raise BadImage("The upload ended too early, or its chunks are malformed.") from error
+    upload = _file_of_form() if request.mimetype == "multipart/form-data" else _body()
     if len(upload) > max_bytes:
         raise too_large(max_bytes)
     return upload
@@ -46,23 +35,9 @@ def too_large(max_bytes: int) -> ImageTooLarge:
     return ImageTooLarge(f"The upload is too large; at most {max_bytes} bytes are accepted.")
 
 
-def drain_upload() -> None:
-    """Read the unread rest of the upload, within bounds.
-
-    A client that is still sending when its connection is closed gets a reset instead of the answer.
-    """
-    stream, left = request.environ["wsgi.input"], MAX_DRAINED_BYTES
-    with contextlib.suppress(OSError, ParseException):
-        while left > 0 and (portion := stream.read(DRAIN_CHUNK_BYTES)):
-            left -= len(portion)
-
-
 def _body() -> bytes:
     if request.mimetype.startswith("image/"):
-        body = request.get_data(cache=False)
-        if len(body) < (request.content_length or 0):
-            raise BadImage(f"The upload ended after {len(body)} of {request.content_length} bytes.")
-        return body
+        return request.get_data(cache=False)
     if request.mimetype:
         raise UnsupportedFormat(
             f"The request's content type is {request.mimetype}. Send the picture as the multipart field `image` "

@@ -20,14 +20,13 @@ HOSTILE_PATH = "/%07%1b%5b2J%0d%0aSet-Cookie:hostile=1%3Cscript%3E" + "x" * 4000
 class Request(NamedTuple):
     """A request and the expected response.
 
-    `detail` is a regular expression for the problem's detail, or for the first label of an accepted picture. It is None
-    where gunicorn itself answers, because the request is not valid HTTP.
+    `detail` is a regular expression for the problem's detail, or for the first label of an accepted picture.
     """
 
     name: str
     make: Callable[[], bytes]
     status: int
-    detail: str | None
+    detail: str
     end: End = End.KEEP_OPEN
 
 
@@ -62,7 +61,7 @@ FORMS = [
     Request("a form without an end", lambda: multipart(part(RED), end=b""), 400, "broken or incomplete"),
     Request("a part without a header", lambda: multipart(NO_HEADER, part(RED)), 400, "Content-Disposition"),
     Request("a part's header that is not text", lambda: form(RED, 'name="\xff"'), 400, "broken"),
-    Request("half of a form", lambda: form(RED)[:-60], 400, "broken or incomplete", End.HALF_CLOSE),
+    Request("half of a form", lambda: form(RED)[:-60], 400, r"too early: after \d+ of \d+", End.HALF_CLOSE),
 ]
 
 TYPES = [
@@ -103,11 +102,16 @@ LENGTHS = [
     Request("11 MB of another type", lambda: typed(padded(TOO_MANY_BYTES), "text/plain"), 415, "content type"),
     Request("chunks", lambda: chunked(RED), 200, LABEL),
     Request("chunks of one byte", lambda: chunked(RED, size=1), 200, LABEL),
+    Request("a million chunks of one byte", lambda: chunked(padded(1_000_000), size=1), 400, "too many small chunks"),
+    Request(
+        "chunks of another coding", lambda: chunked(RED).replace(b"chunked", b"gzip, chunked"), 501, "only `chunked`"
+    ),
+    Request("chunks of HTTP/1.0", lambda: chunked(RED).replace(b"HTTP/1.1", b"HTTP/1.0", 1), 501, "only `chunked`"),
     Request("chunks, 11 MB of them", lambda: chunked(padded(TOO_MANY_BYTES)), 413, "at most"),
     Request("no chunks", lambda: chunked(b""), 400, "empty"),
     Request("chunks without an end", lambda: chunked(RED, end=b""), 400, "ended too early", End.HALF_CLOSE),
     Request(
-        "a chunk size that is not a number", lambda: chunked(RED, end=b"what?\r\n\r\n"), 400, "chunks are malformed"
+        "a chunk size that is not a number", lambda: chunked(RED, end=b"what?\r\n\r\n"), 400, "malformed: .*chunk size"
     ),
     Request(
         "a chunk that is too short",
@@ -116,21 +120,22 @@ LENGTHS = [
         "ended too early",
         End.HALF_CLOSE,
     ),
-    Request("an invalid trailer", lambda: chunked(RED, end=b"0\r\nwhat?\r\n\r\n"), 400, "chunks are malformed"),
-    Request("chunks with a length", lambda: chunked(RED, "Content-Length: 5"), 400, None),
-    Request("a body that ends early", lambda: typed(RED)[:-50], 400, r"ended after \d+ of", End.HALF_CLOSE),
+    Request("an invalid trailer", lambda: chunked(RED, end=b"0\r\nwhat?\r\n\r\n"), 400, "malformed: .*header"),
+    Request("chunks with a length", lambda: chunked(RED, "Content-Length: 5"), 400, "Content-Length can't"),
+    Request("a body that ends early", lambda: typed(RED)[:-50], 400, r"too early: after \d+ of \d+", End.HALF_CLOSE),
     Request("a length below the body's", lambda: length(str(len(RED) - 20)), 200, LABEL),
-    Request("a negative length", lambda: length("-1"), 400, None),
-    Request("a length that is not a number", lambda: length("many"), 400, None),
-    Request("an enormous length", lambda: length("9" * 30), 413, "at most", End.HALF_CLOSE),
-    Request("two lengths", lambda: length("5\r\nContent-Length: 6"), 400, None),
+    Request("a negative length", lambda: length("-1"), 400, "Content-Length"),
+    Request("a length that is not a number", lambda: length("many"), 400, "Content-Length"),
+    Request("an enormous length", lambda: length("9" * 30), 400, "Content-Length overflow"),
+    Request("two lengths", lambda: length("5\r\nContent-Length: 6"), 400, "Duplicate Content-Length"),
 ]
 
 METHODS_AND_PATHS = [
     Request("PUT", lambda: post(RED, start="PUT /predict HTTP/1.1"), 405, "method is not allowed"),
     Request("DELETE", lambda: post(RED, start="DELETE /predict HTTP/1.1"), 405, "method is not allowed"),
     Request("GET", lambda: request(b"", start="GET /predict HTTP/1.1"), 405, "method is not allowed"),
-    Request("an unknown method", lambda: post(RED, start="CLASSIFY /predict HTTP/1.1"), 405, "method"),
+    Request("an unknown method", lambda: post(RED, start="CLASSIFY /predict HTTP/1.1"), 400, "Invalid method"),
+    Request("TRACE", lambda: request(b"", start="TRACE /predict HTTP/1.1"), 405, "method is not allowed"),
     Request("a slash at the end", lambda: post(RED, start="POST /predict/ HTTP/1.1"), 404, "not found"),
     Request(
         "11 MB to an unknown path",
@@ -138,15 +143,38 @@ METHODS_AND_PATHS = [
         404,
         "not found",
     ),
-    Request("a path of 10,000 letters", lambda: post(RED, start=f"POST /{'x' * 10_000} HTTP/1.1"), 414, None),
+    Request(
+        "a path of 10,000 letters", lambda: post(RED, start=f"POST /{'x' * 10_000} HTTP/1.1"), 414, "URL has more than"
+    ),
     Request(
         "a query", lambda: post(RED, start="POST /predict?image=castle.jpg HTTP/1.1"), 400, "content type is missing"
     ),
     Request("HTTP/1.0", lambda: typed(RED).replace(b"HTTP/1.1", b"HTTP/1.0", 1), 200, LABEL),
-    Request("HTTP/9.9", lambda: typed(RED).replace(b"HTTP/1.1", b"HTTP/9.9", 1), 400, None),
-    Request("500 headers", lambda: post(RED, *[f"X-{n}: 1" for n in range(500)]), 431, None),
-    Request("a header of 100 KB", lambda: post(RED, "X-Long: " + "x" * 100_000), 431, None),
-    Request("TLS instead of HTTP", lambda: b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03\r\n\r\n", 400, None),
+    Request("HTTP/9.9", lambda: typed(RED).replace(b"HTTP/1.1", b"HTTP/9.9", 1), 400, "Invalid HTTP version"),
+    Request("HTTP/2 without TLS", lambda: b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, "not valid HTTP"),
+    Request("HTTP/2.0", lambda: typed(RED).replace(b"HTTP/1.1", b"HTTP/2.0", 1), 505, "HTTP/1.1"),
+    Request(
+        "an upgrade", lambda: post(RED, "Content-Type: image/png", "Connection: Upgrade", "Upgrade: h2c"), 200, LABEL
+    ),
+    Request("no Host", lambda: typed(RED).replace(b"Host: localhost\r\n", b"", 1), 400, "one header `Host`"),
+    Request("two Hosts", lambda: post(RED, "Host: other", "Content-Type: image/png"), 400, "one header `Host`"),
+    Request(
+        "a URL as target",
+        lambda: post(RED, "Content-Type: image/png", start="POST http://x/predict HTTP/1.1"),
+        200,
+        LABEL,
+    ),
+    Request("a target without a slash", lambda: post(RED, start="POST predict HTTP/1.1"), 400, "not valid HTTP"),
+    Request("a broken line", lambda: typed(RED).replace(b"\r\n", b"\n", 2), 400, "not valid HTTP"),
+    Request(
+        "SCRIPT_NAME as a header",
+        lambda: post(RED, "SCRIPT_NAME: /x", "Script-Name: /x", start="POST /x/predict HTTP/1.1"),
+        404,
+        "not found",
+    ),
+    Request("500 headers", lambda: post(RED, *[f"X-{n}: 1" for n in range(500)]), 431, "more than 100 headers"),
+    Request("a header of 100 KB", lambda: post(RED, "X-Long: " + "x" * 100_000), 431, "bytes of headers"),
+    Request("TLS instead of HTTP", lambda: b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03\r\n\r\n", 400, "not valid HTTP"),
 ]
 
 REQUESTS = FORMS + TYPES + LENGTHS + METHODS_AND_PATHS

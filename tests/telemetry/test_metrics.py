@@ -57,7 +57,7 @@ def test_every_name_follows_the_conventions_of_prometheus() -> None:
     web.finished(RequestRecord("1", "GET", "/", "/", status=200))
     text = (web.text() + generate_latest(worker.registry)).decode()
     families = [family for family in text_string_to_metric_families(text) if family.name.startswith("classifier_")]
-    assert len(families) == 20
+    assert len(families) == 21
     for family in families:
         assert family.documentation.endswith("."), family.name
         assert re.fullmatch(r"[a-z]+(_[a-z]+)+", family.name)
@@ -70,7 +70,7 @@ def test_every_name_follows_the_conventions_of_prometheus() -> None:
 
 def test_clients_cannot_create_labels(settings: Settings, services: Services) -> None:
     _, url = services.start_web_server()
-    requests.request("BREW", f"{url}/coffee", timeout=5)
+    requests.request("PROPFIND", f"{url}/coffee", timeout=5)
     requests.get(f"{url}/{'x' * 50}", timeout=5)
     (samples,) = [family.samples for name, family in scrape(url).items() if name == "classifier_http_requests"]
     counted = {(s.labels["method"], s.labels["endpoint"], s.labels["status"]) for s in samples}

@@ -12,7 +12,6 @@ from errors import DeadlineExceeded, JobFailed, QueueUnavailable, ServiceError
 from settings import Settings
 from tests.conftest import INFO, MakeSettings, picture
 from tests.support.stub_queue import StubQueue, form, stub_app
-from web import uploads
 
 
 @pytest.fixture
@@ -94,13 +93,6 @@ def test_an_invalid_upload_gets_a_clear_error_and_never_reaches_the_queue(
 ) -> None:
     assert_problem(http.post("/predict", **request_arguments), status, detail)
     assert queue.pixels == []
-
-
-def test_only_a_limited_part_of_a_refused_upload_is_read(http: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "MAX_DRAINED_BYTES", 100_000)
-    body = io.BytesIO(bytes(1_000_000))
-    http.post("/nothing", input_stream=body, content_length=1_000_000)
-    assert 100_000 <= body.tell() <= 100_000 + uploads.DRAIN_CHUNK_BYTES
 
 
 @pytest.mark.parametrize(

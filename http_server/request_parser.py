@@ -1,0 +1,227 @@
+"""Turns the bytes of a connection into whole requests, within limits."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from http import HTTPStatus
+
+import httptools
+
+from http_server.limits import MAX_CHUNK_OVERHEAD_BYTES, MAX_HEAD_BYTES, MAX_HEADERS, MAX_TARGET_BYTES
+from http_server.request import Request, RequestRefused
+
+VERSIONS = ("1.0", "1.1")
+
+
+class Stage(Enum):
+    """How far the request has come that is being received."""
+
+    IDLE = auto()
+    HEAD = auto()
+    BODY = auto()
+
+
+@dataclass(slots=True)
+class _Message:
+    """A request that is being received."""
+
+    target: bytes = b""
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    head_bytes: int = 0
+    body: list[bytes] = field(default_factory=list)
+    body_bytes: int = 0
+    announced_bytes: int | None = None
+    # Read from the connection since this request's head or body began, as far as other portions than that hold it.
+    wire_bytes: int = 0
+    is_delivered: bool = False
+
+    def header(self, name: str) -> str:
+        return ",".join(value for header, value in self.headers if header == name)
+
+
+class RequestParser:
+    """Collects requests in `whole`.
+
+    After an error, or a request that is the connection's last one, it takes no more bytes.
+
+    Args:
+        max_body_bytes: of a larger body nothing is kept.
+    """
+
+    def __init__(self, max_body_bytes: int) -> None:
+        self.whole: deque[Request] = deque()
+        self.stage = Stage.IDLE
+        self.expects_continue = False
+        self._max_body_bytes = max_body_bytes
+        self._message = _Message()
+        # It calls the methods whose names begin with `on_`.
+        self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
+
+    @property
+    def received_bytes(self) -> int:
+        """How much of the body has come of the request that is being received."""
+        return self._message.body_bytes if self.stage is Stage.BODY else 0
+
+    @property
+    def held_bytes(self) -> int:
+        """How many bytes of bodies this keeps in memory."""
+        kept = 0 if self._message.is_delivered else self._message.body_bytes
+        return kept + sum(len(request.body) for request in self.whole)
+
+    def feed(self, data: bytes) -> None:
+        """Take what the client has sent.
+
+        Raises:
+            RequestRefused: it is not valid HTTP, or exceeds a limit. Requests in `whole` came before.
+        """
+        if not self._parser:
+            return
+        self._message.wire_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+            self._check_wire_bytes()
+        except httptools.HttpParserUpgrade as error:
+            self._ignore_upgrade(data[int(error.args[0]) :])
+        except httptools.HttpParserCallbackError as error:
+            self.stop()
+            raise error.__context__ or error from None
+        except httptools.HttpParserError as error:
+            if self._parser:  # else this is what follows the last request
+                self.stop()
+                what = "upload is" if self.stage is Stage.BODY else "request is not valid HTTP or"
+                raise RequestRefused(HTTPStatus.BAD_REQUEST, f"The {what} malformed: {error}.") from None
+
+    def check_complete(self) -> None:
+        """Refuse a request that has only begun, now that the client sends no more.
+
+        Raises:
+            RequestRefused: there is one.
+        """
+        if self.stage is Stage.HEAD:
+            raise RequestRefused(HTTPStatus.BAD_REQUEST, "The request ended in the middle of its headers.")
+        if self.stage is Stage.BODY:
+            announced = self._message.announced_bytes
+            of = f" of {announced}" if announced is not None else ""
+            detail = f"The upload ended too early: after {self._message.body_bytes}{of} bytes."
+            raise RequestRefused(HTTPStatus.BAD_REQUEST, detail)
+
+    def stop(self) -> None:
+        """Take no more bytes."""
+        self._parser = None
+
+    def forget(self) -> None:
+        """Take no more bytes, and forget those that have come."""
+        self.stop()
+        self.whole.clear()
+        self._message = _Message()
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._message = _Message()
+        self.stage = Stage.HEAD
+
+    def on_url(self, part: bytes) -> None:
+        """Take a part of the request's target."""
+        self._message.target += part
+        if len(self._message.target) > MAX_TARGET_BYTES:
+            raise RequestRefused(HTTPStatus.REQUEST_URI_TOO_LONG, f"The URL has more than {MAX_TARGET_BYTES} bytes.")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; trailers are ignored."""
+        message = self._message
+        if self.stage is Stage.BODY:
+            return
+        message.head_bytes += len(name) + len(value)
+        if len(message.headers) == MAX_HEADERS:
+            raise _headers_too_large(f"more than {MAX_HEADERS} headers")
+        if message.head_bytes > MAX_HEAD_BYTES:
+            raise _headers_too_large(f"more than {MAX_HEAD_BYTES} bytes of headers")
+        message.headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
+
+    def on_headers_complete(self) -> None:
+        """Check the head; a body that is announced to be too large is not awaited."""
+        message = self._message
+        self._check_head(message)
+        self.stage = Stage.BODY
+        message.wire_bytes = 0
+        length = message.header("content-length")
+        message.announced_bytes = int(length) if length else None
+        if self._ignores_upgrade:
+            return
+        if (message.announced_bytes or 0) > self._max_body_bytes:
+            self._deliver(message.announced_bytes or 0)
+        else:
+            self.expects_continue = self._version == "1.1" and message.header("expect").lower() == "100-continue"
+
+    def on_body(self, part: bytes) -> None:
+        """Take a part of the body."""
+        message = self._message
+        self.expects_continue = False
+        message.body_bytes += len(part)
+        if not message.is_delivered:
+            message.body.append(part)
+            if message.body_bytes > self._max_body_bytes:
+                self._deliver(message.body_bytes)
+
+    def on_message_complete(self) -> None:
+        """End a request."""
+        if self._ignores_upgrade:
+            return
+        if not self._message.is_delivered:
+            self._deliver(self._message.body_bytes)
+        self.stage = Stage.IDLE
+        self.expects_continue = False
+
+    @property
+    def _version(self) -> str:
+        return self._parser.get_http_version() if self._parser else ""
+
+    @property
+    def _ignores_upgrade(self) -> bool:
+        """Whether the client offers another protocol: which no server has to take, RFC 9110, section 7.8."""
+        return bool(self._parser and self._parser.should_upgrade() and self._parser.get_method() != b"CONNECT")
+
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Read the request once more as if there had been no offer, after which httptools reads no body."""
+        if not self._parser or not self._ignores_upgrade:
+            self.stop()
+            return
+        message = self._message
+        lines = [f"{self._parser.get_method().decode()} {message.target.decode('latin-1')} HTTP/{self._version}"]
+        lines += [f"{name}: {value}" for name, value in message.headers if name not in ("connection", "upgrade")]
+        self._parser = httptools.HttpRequestParser(self)
+        self.feed("\r\n".join([*lines, "\r\n"]).encode("latin-1") + rest)
+
+    def _check_head(self, message: _Message) -> None:
+        if self._version not in VERSIONS:
+            raise RequestRefused(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "Send HTTP/1.1 or HTTP/1.0.")
+        hosts = sum(name == "host" for name, _value in message.headers)
+        if hosts > 1 or (hosts == 0 and self._version == "1.1"):  # RFC 9112, section 3.2
+            raise RequestRefused(HTTPStatus.BAD_REQUEST, "Send one header `Host`.")
+        coding = message.header("transfer-encoding")
+        if coding and (self._version == "1.0" or coding.lower() != "chunked"):
+            raise RequestRefused(HTTPStatus.NOT_IMPLEMENTED, "Of all transfer codings only `chunked` is understood.")
+
+    def _check_wire_bytes(self) -> None:
+        message = self._message
+        if self.stage is Stage.HEAD and message.wire_bytes > MAX_TARGET_BYTES + 2 * MAX_HEAD_BYTES:
+            raise _headers_too_large(f"more than {MAX_HEAD_BYTES} bytes of headers")
+        if self.stage is Stage.BODY and message.wire_bytes > 2 * message.body_bytes + MAX_CHUNK_OVERHEAD_BYTES:
+            raise RequestRefused(HTTPStatus.BAD_REQUEST, "The upload comes in too many small chunks.")
+
+    def _deliver(self, body_bytes: int) -> None:
+        message = self._message
+        message.is_delivered = True
+        parts, message.body = message.body, []
+        if not self._parser:
+            return  # this follows the connection's last request
+        fits = body_bytes <= self._max_body_bytes
+        keep_alive = fits and self._parser.should_keep_alive()
+        method, body = self._parser.get_method().decode(), b"".join(parts) if fits else b""
+        self.whole.append(Request(method, message.target, self._version, message.headers, body, body_bytes, keep_alive))
+        if not keep_alive:
+            self.stop()
+
+
+def _headers_too_large(what: str) -> RequestRefused:
+    return RequestRefused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"The request has {what}.")
