@@ -13,10 +13,14 @@ from jobs.protocol import Keys
 from settings import Settings
 
 # ARGV[3] is 1 when the job has just been pushed; it is taken back when it is refused. The push itself is a separate
-# command of the same transaction, since a script would copy the job's 200 KB several times.
+# command of the same transaction, since a script would copy the job's 200 KB several times. An error about the workers,
+# which `pcall` returns as a table, must not end the script before the job is taken back.
 _SCRIPT = """
 local refusal
-if redis.call('ZCOUNT', KEYS[2], ARGV[1], '+inf') == 0 then
+local workers = redis.pcall('ZCOUNT', KEYS[2], ARGV[1], '+inf')
+if type(workers) == 'table' then
+  refusal = workers
+elseif workers == 0 then
   refusal = 'no worker'
 elseif redis.call('LLEN', KEYS[1]) - ARGV[3] >= tonumber(ARGV[2]) then
   refusal = 'full'

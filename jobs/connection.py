@@ -54,10 +54,23 @@ def connect(
 
 
 @contextmanager
-def redis_errors_as_unavailable(**log_fields: object) -> Iterator[None]:
-    """Log Redis's errors and raise them as QueueUnavailable."""
+def redis_errors_as_unavailable(key: str | None = None, **log_fields: object) -> Iterator[None]:
+    """Log Redis's errors and raise them as QueueUnavailable.
+
+    Args:
+        key: what the commands are about, where it is a single key.
+        log_fields: more for the log.
+    """
     try:
         yield
     except redis.RedisError as error:
-        log("redis_unavailable", level="error", **log_fields, error=error)
-        raise QueueUnavailable("The queue is out of reach. Try again soon.", RETRY_AFTER_S) from error
+        log("redis_unavailable", level="error", key=key, **log_fields, error=error)
+        raise QueueUnavailable(_explain(error, key), RETRY_AFTER_S) from error
+
+
+def _explain(error: redis.RedisError, key: str | None) -> str:
+    if "WRONGTYPE" not in str(error):
+        return "The queue is out of reach. Try again soon."
+    if key is None:
+        return "A key of the queue has the wrong type in Redis; /readyz names it."
+    return f"The key {key} has the wrong type in Redis: delete it, or set another KEY_PREFIX."

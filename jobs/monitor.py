@@ -4,8 +4,10 @@ from typing import cast
 
 import redis
 
+from errors import QueueUnavailable
 from jobs.clock import RedisClock
-from jobs.connection import connect, redis_errors_as_unavailable
+from jobs.connection import RETRY_AFTER_S, connect, redis_errors_as_unavailable
+from jobs.log_once import LogOnce
 from jobs.observers import QueueState
 from jobs.protocol import Keys, WorkerInfo
 from settings import Settings
@@ -31,6 +33,7 @@ class QueueMonitor:
         self._clock = RedisClock(self._redis)
         impatient = connect(settings, connect_timeout_s=STATE_TIMEOUT_S, socket_timeout_s=STATE_TIMEOUT_S)
         self._state_script = impatient.register_script(_STATE_SCRIPT)
+        self._log_unreadable = LogOnce("heartbeat_unreadable")
 
     def state(self) -> QueueState | None:
         """Return the state of the queue, within a second; None when Redis is away."""
@@ -41,14 +44,47 @@ class QueueMonitor:
             return None
         return QueueState(depth, self._capacity, workers)
 
-    def workers(self) -> list[WorkerInfo]:
-        """Return the living workers.
+    def check_queue(self) -> None:
+        """Check that jobs can be queued, apart from the queue's capacity.
 
         Raises:
-            QueueUnavailable: Redis is away.
+            QueueUnavailable: Redis is away, or has something else than a list under the queue's key.
         """
-        with redis_errors_as_unavailable():
-            seen_since = self._clock.now() - self._heartbeat_ttl_s
-            names = cast(list[bytes], self._redis.zrangebyscore(self._keys.workers, seen_since, "+inf"))
-            values = self._redis.mget([self._keys.worker(name.decode()) for name in names]) if names else []
-        return [WorkerInfo.from_json(value) for value in values if value]
+        with redis_errors_as_unavailable(self._keys.queue):
+            self._redis.llen(self._keys.queue)
+
+    def workers(self) -> list[WorkerInfo]:
+        """Return the living workers, without those whose heartbeats cannot be read.
+
+        Raises:
+            QueueUnavailable: Redis is away, something else than the set of workers is under its key, or there are
+                heartbeats but none can be read.
+        """
+        with redis_errors_as_unavailable(self._keys.workers):
+            heartbeats = self._heartbeats()
+        workers = [worker for name, heartbeat in heartbeats.items() if (worker := self._read(name, heartbeat))]
+        if any(heartbeats.values()) and not workers:
+            detail = "No worker is alive whose heartbeat can be read; the log names the others (heartbeat_unreadable)."
+            raise QueueUnavailable(detail, RETRY_AFTER_S)
+        return workers
+
+    def _heartbeats(self) -> dict[bytes, bytes | redis.ResponseError | None]:
+        """Return each worker that was seen lately, with its heartbeat, or why Redis could not return it."""
+        seen_since = self._clock.now() - self._heartbeat_ttl_s
+        names = cast(list[bytes], self._redis.zrangebyscore(self._keys.workers, seen_since, "+inf"))
+        prefix = self._keys.worker("").encode()
+        # MGET would take a key of the wrong type for a missing one.
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for name in names:
+                pipeline.get(prefix + name)
+            return dict(zip(names, pipeline.execute(raise_on_error=False), strict=True))
+
+    def _read(self, name: bytes, heartbeat: bytes | redis.ResponseError | None) -> WorkerInfo | None:
+        try:
+            name.decode()
+            if isinstance(heartbeat, redis.ResponseError):
+                raise ValueError(heartbeat)
+            return None if heartbeat is None else WorkerInfo.from_json(heartbeat)
+        except ValueError as error:
+            self._log_unreadable(name, error)
+            return None

@@ -1,11 +1,12 @@
 """What web servers and workers agree on: the keys in Redis, and the messages in them."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Self
 
 import orjson
 
 from helpers import decode_pixels, encode_pixels
+from jobs.message_reader import read_message
 from jobs.trace_context import parse_traceparent, trace_fields
 from logger import LogFields
 from settings import Settings
@@ -138,10 +139,15 @@ class JobResult:
 
     @classmethod
     def from_json(cls, text: bytes | str) -> Self:
-        """Read what `to_json` wrote."""
-        values = _known_fields(cls, orjson.loads(text))
-        predictions = tuple(Prediction(**_known_fields(Prediction, value)) for value in values.pop("predictions"))
-        return cls(predictions=predictions, **values)
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: the text is something else.
+        """
+        result = read_message(cls, text)
+        if not result.predictions and result.error is None:
+            raise ValueError("there are neither predictions nor an error")
+        return result
 
 
 @dataclass(frozen=True)
@@ -170,15 +176,13 @@ class WorkerInfo:
 
     @classmethod
     def from_json(cls, text: bytes | str) -> Self:
-        """Read what `to_json` wrote."""
-        return cls(**_known_fields(cls, orjson.loads(text)))
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: the text is something else.
+        """
+        return read_message(cls, text)
 
 
 def _time(value: object) -> float | None:
     return value if isinstance(value, float) and 0 < value < LATEST_DEADLINE else None
-
-
-def _known_fields(cls: type, values: dict[str, Any]) -> dict[str, Any]:
-    """Leave out fields that a newer version on the other side has added."""
-    known = {field.name for field in fields(cls)}
-    return {name: value for name, value in values.items() if name in known}

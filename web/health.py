@@ -52,6 +52,7 @@ def create_health(settings: Settings, monitor: QueueMonitor, metrics: WebMetrics
     @health.get("/readyz")
     def readyz() -> tuple[Response, int]:
         try:
+            monitor.check_queue()
             workers = monitor.workers()
             reason = None if workers else "No worker is alive."
         except ServiceError as error:

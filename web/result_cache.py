@@ -23,8 +23,6 @@ from settings import Settings
 
 # How long the living networks are cached, and how long a cache that failed is not used.
 NETWORKS_TTL_S = 1
-# What `JobResult.from_json` raises for data that it did not write.
-UNREADABLE = (ValueError, TypeError, KeyError, AttributeError)
 
 
 class ResultCache:
@@ -60,7 +58,7 @@ class ResultCache:
             keys = [self._keys.cached(network, name) for network in self._living_networks()]
             values = cast(list[bytes | None], self._redis.mget(keys)) if keys else []
             return next((JobResult.from_json(value) for value in values if value), None)
-        except (redis.RedisError, QueueUnavailable, *UNREADABLE) as error:
+        except (redis.RedisError, QueueUnavailable, ValueError) as error:
             self._suspended_until = time.monotonic() + NETWORKS_TTL_S
             log("cache_failed", level="warning", error=error)
             return None

@@ -34,6 +34,9 @@ class StubQueue:
             raise self.error
         return JobResult(job_id, "w1", "resnet50", PREDICTIONS, inference_s=0.0, batch_size=1)
 
+    def check_queue(self) -> None:
+        pass
+
     def workers(self) -> list[WorkerInfo]:
         if self.error:
             raise self.error
