@@ -17,6 +17,7 @@ from jobs.observers import Delivery, JobClientObserver, JobState
 from jobs.protocol import Job, JobResult, Keys
 from jobs.recovery import Recovery
 from jobs.reply_channels import ReplyChannel, ReplyChannels
+from jobs.result_reader import ResultReader
 from logger import log
 from settings import Settings
 
@@ -88,24 +89,33 @@ class JobClient:
         log("job_queued", level="debug", **job.log_fields)
 
     def _wait(self, job: Job, channel: ReplyChannel, deadline: float, client_gone: Callable[[], bool]) -> JobResult:
+        reader = ResultReader(job)
         looks = 0
-        while (remaining := deadline - time.monotonic()) > 0:
-            if message := channel.receive(min(remaining, self._poll_interval_s)):
+        while (now := time.monotonic()) < deadline:
+            if result := self._receive(channel, reader, min(deadline, now + self._poll_interval_s)):
                 self._observer.delivered(Delivery.NOTIFIED)
-                return JobResult.from_json(message)
+                return result
             if client_gone():
                 self._recovery.withdraw(job)
                 raise ClientGone("The client has closed the connection.")
             state, detail = self._recovery.locate(job)
-            if state == JobState.ANSWERED:
+            if state == JobState.ANSWERED and (result := reader.read(detail)):
                 log("result_polled", level="warning", **job.log_fields)
                 self._observer.delivered(Delivery.POLLED)
-                return JobResult.from_json(detail)
+                return result
             looks = looks + 1 if state in (JobState.ORPHANED, JobState.LOST) else 0
             if looks == LOOKS_UNTIL_SURE:
-                job = self._requeue(job, state, worker=detail.decode())
+                job = self._requeue(job, state, worker=detail.decode(errors="backslashreplace"))
                 looks = 0
         raise DeadlineExceeded(f"No worker answered within {self._request_timeout_s:g} seconds.")
+
+    def _receive(self, channel: ReplyChannel, reader: ResultReader, end: float) -> JobResult | None:
+        """Wait until `end`, by time.monotonic, for a message that can be read."""
+        while (remaining := end - time.monotonic()) > 0:
+            message = channel.receive(remaining)
+            if message is not None and (result := reader.read(message)):
+                return result
+        return None
 
     def _requeue(self, job: Job, state: JobState, worker: str) -> Job:
         log(f"job_{state}", level="warning", **job.log_fields, attempt=job.attempt, worker=worker)

@@ -95,3 +95,64 @@ def test_the_key_prefix_separates_two_services_in_one_redis(make_settings: MakeS
         assert JobConsumer(other, "w1", "m").take(1) == []
         process_jobs(mine, 1)
         assert future.result().id == "a" * 32
+
+
+UNREADABLE = [b"", b"junk", b"\xff", b"[]", b"{}", b'{"id": "a", "worker": "w", "model": "m"}']
+
+
+def unreadable_results(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.message for record in caplog.records if record.message == "result_unreadable"]
+
+
+@pytest.mark.usefixtures("live_worker")
+@pytest.mark.parametrize("junk", UNREADABLE)
+def test_a_message_that_cannot_be_read_counts_as_none(
+    junk: bytes, make_settings: MakeSettings, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = make_settings(poll_interval_s=60)
+    keys = Keys(settings)
+    with submitted_job(settings) as future:
+        wait_until(lambda: client.llen(keys.queue))
+        for _ in range(3):
+            client.publish(keys.result("a" * 32), junk)
+        process_jobs(settings, 1)
+        assert future.result(timeout=10).id == "a" * 32
+    assert len(unreadable_results(caplog)) == 1
+
+
+@pytest.mark.usefixtures("live_worker")
+@pytest.mark.parametrize("junk", UNREADABLE)
+def test_a_stored_result_that_cannot_be_read_counts_as_none_and_is_looked_for_again(
+    junk: bytes, make_settings: MakeSettings, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = make_settings(poll_interval_s=0.05)
+    keys = Keys(settings)
+    with submitted_job(settings) as future:
+        client.set(keys.result("a" * 32), junk)
+        wait_until(lambda: unreadable_results(caplog))
+        client.set(keys.result("a" * 32), result_of(Job("a" * 32, b"", 0)).to_json())
+        assert future.result(timeout=10).id == "a" * 32
+    assert len(unreadable_results(caplog)) == 1
+
+
+@pytest.mark.usefixtures("live_worker")
+def test_unreadable_results_end_at_the_deadline_and_cause_no_more_looks_than_none(
+    make_settings: MakeSettings, client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = make_settings(request_timeout_s=1, poll_interval_s=0.2)
+    key = Keys(settings).result("a" * 32)
+    looks: list[Job] = []
+    locate = Recovery.locate
+
+    def publish_and_locate(recovery: Recovery, job: Job) -> object:
+        looks.append(job)
+        for _ in range(100):
+            client.publish(key, "junk")
+        return locate(recovery, job)
+
+    monkeypatch.setattr(Recovery, "locate", publish_and_locate)
+    client.set(key, "junk")
+    with submitted_job(settings) as future, pytest.raises(DeadlineExceeded):
+        future.result()
+    assert 1 <= len(looks) <= 5
+    assert len(unreadable_results(caplog)) == 1

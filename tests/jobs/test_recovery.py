@@ -48,7 +48,7 @@ def queued_jobs(client: Client, keys: Keys) -> list[dict[str, Any]]:
     return [json.loads(job) for job in client.lrange(keys.queue, 0, -1)]
 
 
-def take(client: Client, keys: Keys, worker: str = "") -> dict[str, Any]:
+def take(client: Client, keys: Keys, worker: str | bytes = "") -> dict[str, Any]:
     """Pop the job, and claim it if a worker is named."""
     wait_until(lambda: client.llen(keys.queue))
     with client.pipeline(transaction=True) as pipeline:
@@ -68,11 +68,12 @@ def test_a_job_carries_the_deadline_of_its_request(settings: Settings, client: C
         future.result()
 
 
+@pytest.mark.parametrize("worker", ["dead", b"not \xff text"])
 def test_the_job_of_a_dead_worker_is_requeued_unclaimed_before_all_others(
-    settings: Settings, client: Client, keys: Keys
+    worker: str | bytes, settings: Settings, client: Client, keys: Keys
 ) -> None:
     with submitted_job(settings) as future:
-        lost = take(client, keys, worker="dead")
+        lost = take(client, keys, worker)
         client.rpush(keys.queue, Job("b" * 32, PIXELS, lost["deadline"]).to_json())
         wait_until(lambda: client.llen(keys.queue) == 2)
         assert [(job["id"], job["attempt"]) for job in queued_jobs(client, keys)] == [(ID, 2), ("b" * 32, 1)]
