@@ -2,18 +2,21 @@
 
 import hashlib
 import hmac
-import time
 
-from limits import RateLimitItem, parse_many
-from limits.storage import RedisStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
+import redis
+from limits import RateLimitItem, RateLimitItemPerMinute, parse_many
 
 from errors import TooManyRequests, Unauthorized
 from jobs.connection import connect, redis_errors_as_unavailable
-from jobs.protocol import Keys
+from logger import log
 from settings import Settings
+from web.request_counter import RequestCounter, client_of
 
 SCHEME = "bearer"
+# Of one address. People mistype less often; whoever guesses shows.
+WRONG_KEYS_LIMIT = RateLimitItemPerMinute(10)
+# A wrong key must not hold a thread for long while Redis hangs: one of these to connect, one to count.
+WRONG_KEYS_TIMEOUT_S = 0.3
 
 
 class Access:
@@ -22,11 +25,9 @@ class Access:
     def __init__(self, settings: Settings) -> None:
         self._keys = [_digest(key) for key in settings.api_keys.get_secret_value().replace(",", " ").split()]
         self._limits: list[RateLimitItem] = parse_many(settings.rate_limit) if settings.rate_limit else []
-        if self._limits:
-            # Counted in Redis, so that the limit holds across all web servers.
-            pool = connect(settings).connection_pool
-            storage = RedisStorage("redis://", connection_pool=pool, key_prefix=Keys(settings).rate_limit)
-            self._limiter = SlidingWindowCounterRateLimiter(storage)
+        self._requests = RequestCounter(settings, connect(settings))
+        impatient = connect(settings, connect_timeout_s=WRONG_KEYS_TIMEOUT_S, socket_timeout_s=WRONG_KEYS_TIMEOUT_S)
+        self._wrong_keys = RequestCounter(settings, impatient)
 
     def check(self, authorization: str, address: str) -> None:
         """Let a request pass, and count it.
@@ -37,31 +38,45 @@ class Access:
 
         Raises:
             Unauthorized: API_KEYS is set, and the header holds none of them.
-            TooManyRequests: this client has reached RATE_LIMIT.
+            TooManyRequests: this client has reached RATE_LIMIT, or too many wrong keys came from its address.
             QueueUnavailable: Redis, which counts, is away.
         """
-        client = self._authenticate(authorization) if self._keys else address
+        client = client_of(address)
+        if self._keys:
+            client = self._authenticate(authorization, client)
         for limit in self._limits:
             self._count(limit, client)
 
-    def _authenticate(self, authorization: str) -> str:
+    def _authenticate(self, authorization: str, client: str) -> str:
         """Return the name under which the key's requests are counted."""
         scheme, _, key = authorization.partition(" ")
         digest = _digest(key.strip())
         # All keys are compared, in constant time, so that the time tells nothing about them.
         matches = [hmac.compare_digest(digest, known) for known in self._keys]
         # Schemes are case-insensitive: RFC 9110, section 11.1.
-        if scheme.lower() != SCHEME or not any(matches):
-            raise Unauthorized("Send one of the service's API keys, as the header `Authorization: Bearer KEY`.")
-        return digest.hex()[:16]
+        if scheme.lower() == SCHEME and any(matches):
+            return digest.hex()[:16]
+        if authorization:  # the page asks without a key first, to see whether it needs one
+            self._count_wrong_key(client)
+        raise Unauthorized("Send one of the service's API keys, as the header `Authorization: Bearer KEY`.")
+
+    def _count_wrong_key(self, client: str) -> None:
+        """Only wrong keys are counted and refused: those who share the address with a guesser must get through."""
+        try:
+            wait_s = self._wrong_keys.hit(WRONG_KEYS_LIMIT, "wrong_key", client)
+        except redis.RedisError as error:
+            log("redis_unavailable", level="warning", error=error)
+            return
+        if wait_s:
+            detail = f"Too many wrong API keys came from this address. Try again in {wait_s} s."
+            raise TooManyRequests(detail, retry_after_s=wait_s)
+        log("api_key_wrong", level="warning", client=client)
 
     def _count(self, limit: RateLimitItem, client: str) -> None:
         with redis_errors_as_unavailable():
-            if self._limiter.hit(limit, client):
-                return
-            reset_at = self._limiter.get_window_stats(limit, client).reset_time
-        wait_s = max(1, round(reset_at - time.time()))
-        raise TooManyRequests(f"The limit is {limit}. Try again in {wait_s} s.", retry_after_s=wait_s)
+            wait_s = self._requests.hit(limit, client)
+        if wait_s:
+            raise TooManyRequests(f"The limit is {limit}. Try again in {wait_s} s.", retry_after_s=wait_s)
 
 
 def _digest(key: str) -> bytes:

@@ -9,13 +9,16 @@ from pathlib import Path
 import pytest
 import redis
 import requests
+from pydantic import SecretStr
 
 from benchmarks.services import TIMEOUT_S, Services, wait_until
+from errors import TooManyRequests, Unauthorized
 from project import PROJECT_DIR
 from settings import Settings
 from tests.conftest import Client, MakeSettings
 from tests.support.clients import label, post, posting
 from tools.embedded_redis import find_server, free_port
+from web.access import WRONG_KEYS_LIMIT, Access
 
 PASSWORD = "hunter2"  # noqa: S105
 
@@ -107,6 +110,19 @@ def test_the_service_works_over_tls_with_only_the_documented_rights(
         services.close()
     assert admin.acl_log() == []
     assert PASSWORD not in worker.output + web_server.output
+
+
+def test_wrong_api_keys_are_counted_with_only_the_documented_rights(
+    admin_and_settings: tuple[Client, Settings],
+) -> None:
+    admin, settings = admin_and_settings
+    access = Access(settings.model_copy(update={"api_keys": SecretStr("right")}))
+    for _ in range(WRONG_KEYS_LIMIT.amount):
+        with pytest.raises(Unauthorized):
+            access.check("Bearer wrong", "192.0.2.1")
+    with pytest.raises(TooManyRequests):
+        access.check("Bearer wrong", "192.0.2.1")
+    assert admin.acl_log() == []
 
 
 def test_its_user_has_no_rights_outside_of_its_key_prefix(

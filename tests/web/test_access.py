@@ -11,6 +11,8 @@ from tests.conftest import Client, MakeSettings, picture
 from tests.support.stub_queue import StubQueue, stub_app
 from tests.web.test_app import assert_problem
 from tools.embedded_redis import free_port
+from web.access import WRONG_KEYS_LIMIT
+from web.request_counter import client_of
 
 
 def http(settings: Settings) -> FlaskClient:
@@ -108,3 +110,79 @@ def test_counters_have_the_key_prefix_and_expire(make_settings: MakeSettings, cl
 def test_rate_limiting_without_redis_is_a_503(make_settings: MakeSettings) -> None:
     settings = make_settings(rate_limit="2/minute", redis_url=f"redis://127.0.0.1:{free_port()}/0")
     assert_problem(post(http(settings)), 503, "out of reach")
+
+
+def from_address(http: FlaskClient, address: str, key: str | None = None) -> int:
+    return post(http, key, environ_base={"REMOTE_ADDR": address}).status_code
+
+
+def test_wrong_keys_of_an_address_are_limited_across_web_servers_without_a_rate_limit(
+    make_settings: MakeSettings,
+) -> None:
+    servers = [http(make_settings(api_keys="right")) for _ in range(2)]
+    statuses = [post(servers[number % 2], f"wrong{number}").status_code for number in range(WRONG_KEYS_LIMIT.amount)]
+    assert statuses == [401] * WRONG_KEYS_LIMIT.amount
+    response = post(servers[0], "wrong")
+    assert_problem(response, 429, "Too many wrong API keys")
+    assert 1 <= int(response.headers["Retry-After"]) <= 60
+    assert post(servers[1], "wrong").status_code == 429
+
+
+def test_a_right_key_passes_from_an_address_that_sends_wrong_ones(make_settings: MakeSettings) -> None:
+    client = http(make_settings(api_keys="right"))
+    while post(client, "wrong").status_code == 401:
+        pass
+    assert post(client, "right").status_code == 200
+
+
+def test_wrong_keys_of_one_address_do_not_count_for_another(make_settings: MakeSettings) -> None:
+    client = http(make_settings(api_keys="right"))
+    while from_address(client, "192.0.2.1", "wrong") == 401:
+        pass
+    assert from_address(client, "192.0.2.2", "wrong") == 401
+
+
+def test_requests_without_a_key_are_not_counted_as_wrong_ones(make_settings: MakeSettings) -> None:
+    client = http(make_settings(api_keys="right"))
+    assert {post(client).status_code for _ in range(2 * WRONG_KEYS_LIMIT.amount)} == {401}
+    assert post(client, "wrong").status_code == 401
+
+
+def test_without_redis_a_wrong_key_stays_wrong_and_a_right_one_right(make_settings: MakeSettings) -> None:
+    client = http(make_settings(api_keys="right", redis_url=f"redis://127.0.0.1:{free_port()}/0"))
+    assert {post(client, "wrong").status_code for _ in range(2 * WRONG_KEYS_LIMIT.amount)} == {401}
+    assert post(client, "right").status_code == 200
+
+
+def test_a_wrong_key_is_logged_with_its_address_as_often_as_it_is_counted(
+    make_settings: MakeSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = http(make_settings(api_keys="right"))
+    for _ in range(2 * WRONG_KEYS_LIMIT.amount):
+        from_address(client, "192.0.2.1", "wrong")
+    records = [record for record in caplog.records if record.message == "api_key_wrong"]
+    assert [record.fields["client"] for record in records] == ["192.0.2.1"] * WRONG_KEYS_LIMIT.amount  # type: ignore[attr-defined]
+
+
+def test_an_ipv6_network_is_one_client(make_settings: MakeSettings) -> None:
+    client = http(make_settings(rate_limit="2/hour", api_keys=""))
+    addresses = ["2001:db8:0:1::1", "2001:db8:0:1:ffff::2", "2001:db8:0:1::3", "2001:db8:0:2::1"]
+    assert [from_address(client, address) for address in addresses] == [200, 200, 429, 200]
+    client = http(make_settings(api_keys="right"))
+    statuses = [from_address(client, f"2001:db8::{number}", "wrong") for number in range(WRONG_KEYS_LIMIT.amount + 1)]
+    assert statuses == [401] * WRONG_KEYS_LIMIT.amount + [429]
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:0:1:a:b:c:d", "2001:db8:0:1::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("unknown", "unknown"),
+        ("", ""),
+    ],
+)
+def test_an_address_is_counted_under_its_network(address: str, name: str) -> None:
+    assert client_of(address) == name
