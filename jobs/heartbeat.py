@@ -1,4 +1,8 @@
-"""A worker's heartbeat: it shows in Redis that the worker lives, as long as all its loops make progress."""
+"""A worker's heartbeat: it shows in Redis that the worker lives, as long as all its loops make progress.
+
+Without progress the heartbeat stops, so that other workers get the jobs. If there is still none long after the worker
+counts as dead, it is stuck for good.
+"""
 
 import threading
 import time
@@ -27,10 +31,16 @@ class Heartbeat:
         settings: where Redis is, and how long a heartbeat lasts.
         info: what the worker tells about itself.
         loops: the number of batch loops that must make progress.
+        stuck: called when the worker is stuck for good, with how long that was watched, in seconds.
     """
 
-    def __init__(self, settings: Settings, info: WorkerInfo, loops: int) -> None:
+    def __init__(
+        self, settings: Settings, info: WorkerInfo, loops: int, stuck: Callable[[float], object] = lambda _: None
+    ) -> None:
         self._stall_timeout_s = settings.stall_timeout_s
+        # The last heartbeat expires, and then a loop has once more the time that it has for a batch.
+        self._stuck_after_s = settings.heartbeat_ttl_s + settings.stall_timeout_s
+        self._stuck = stuck
         self._keys = Keys(settings)
         self._redis = connect(settings)
         self._clock = RedisClock(self._redis)
@@ -58,12 +68,22 @@ class Heartbeat:
         self._images_done[loop] += images
 
     def _run(self) -> None:
+        # Counted and not measured, since a process that was suspended must get its chance when it wakes.
+        stalled_s = 0
         while not self._stopped.is_set():
             if time.monotonic() - min(self._progress_at) < self._stall_timeout_s:
+                stalled_s = 0
                 self._log_failure(self._beat)
             else:
-                log("worker_stalled", level="error", timeout_s=self._stall_timeout_s)
+                self._watch(stalled_s)
+                stalled_s += INTERVAL_S
             self._stopped.wait(INTERVAL_S)
+
+    def _watch(self, stalled_s: float) -> None:
+        if not stalled_s:
+            log("worker_stalled", level="error", timeout_s=self._stall_timeout_s)
+        if stalled_s >= self._stuck_after_s:
+            self._stuck(stalled_s)
 
     def _beat(self) -> None:
         info = replace(self._info, images_done=sum(self._images_done))

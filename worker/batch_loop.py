@@ -94,6 +94,7 @@ class BatchLoop:
         """Publish; while Redis is away try again, as long as somebody may want the results."""
         end = time.monotonic() + self._request_timeout_s
         while True:
+            self._progress()  # the network is not stuck
             try:
                 self._consumer.publish(results)
                 return

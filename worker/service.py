@@ -22,6 +22,8 @@ from worker.batch_loop import BatchLoop, BatchObserver
 from worker.shared_lock import SharedLock
 
 SIGNAL_LATENCY_S = 0.5
+# An internal error: sysexits.h. 1 is a worker that cannot start.
+STUCK_EXIT_CODE = os.EX_SOFTWARE
 
 LoadClassifier = Callable[[Settings], Classifier]
 
@@ -60,7 +62,10 @@ def serve(settings: Settings, name: str, classifier: Classifier, stop: threading
     info = _describe(settings, name, classifier)
     count = classifier.engine.concurrency
     observers = [metrics, *_tracers(settings, name)]
-    with Heartbeat(settings, info, count) as heartbeat, ThreadPoolExecutor(count, "batch-loop") as pool:
+    with (
+        Heartbeat(settings, info, count, _end_stuck_process) as heartbeat,
+        ThreadPoolExecutor(count, "batch-loop") as pool,
+    ):
         log("worker_started", model=info.model, engine=info.engine, batch_size=info.batch_size, concurrency=count)
         lock = SharedLock(count)
         loops = [
@@ -97,6 +102,12 @@ def _describe(settings: Settings, name: str, classifier: Classifier) -> WorkerIn
         fingerprint=classifier.fingerprint,
         crop=str(settings.crop),
     )
+
+
+def _end_stuck_process(stalled_s: float) -> None:
+    """End at once, since a thread that hangs in the network cannot be stopped; whoever supervises us starts another."""
+    log("worker_stuck", level="error", stalled_s=stalled_s, exit_code=STUCK_EXIT_CODE)
+    os._exit(STUCK_EXIT_CODE)
 
 
 def _on_stop_signal(act: Callable[[], object]) -> None:

@@ -13,6 +13,7 @@ from settings import Settings
 from tests.conftest import Client, MakeSettings
 from tests.support.clients import label, post, posting
 from tests.support.faults import FAST_DETECTION, HARMLESS, busy, claims, start_faulty_worker
+from worker.service import STUCK_EXIT_CODE
 
 
 @pytest.fixture
@@ -67,6 +68,28 @@ def test_a_hung_workers_jobs_are_done_by_another_and_its_late_result_does_no_har
     hung.popen.send_signal(signal.SIGCONT)
     wait_until(lambda: "job_done" in hung.output)
     assert [label(post(url, colour)) for colour in HARMLESS] == HARMLESS
+
+
+def test_a_worker_whose_network_hangs_for_good_ends_and_its_jobs_are_done_by_another(
+    services: Services, client: Client, keys: Keys
+) -> None:
+    stuck = start_faulty_worker(services, delay_s=1e6, STALL_TIMEOUT_S=2)
+    _, url = services.start_web_server()
+    with posting(url, "red") as (future,):
+        wait_until(lambda: busy(client, keys, stuck))
+        start_faulty_worker(services)
+        assert label(future.result()) == "red"
+    assert stuck.popen.wait(60) == STUCK_EXIT_CODE
+    assert stuck.output.count("worker_stuck") == 1
+    assert "Traceback" not in stuck.output
+
+
+def test_a_stuck_worker_that_is_told_to_stop_ends_too(services: Services, client: Client, keys: Keys) -> None:
+    stuck = start_faulty_worker(services, delay_s=1e6, STALL_TIMEOUT_S=2)
+    _, url = services.start_web_server(REQUEST_TIMEOUT_S=3)
+    with posting(url, "red"):
+        wait_until(lambda: busy(client, keys, stuck))
+        assert stuck.stop() == STUCK_EXIT_CODE
 
 
 def test_a_picture_that_kills_every_worker_fails_alone(services: Services, client: Client, keys: Keys) -> None:

@@ -1,6 +1,11 @@
 """Heartbeats: a worker sends them as long as all its batch loops make progress."""
 
+import time
+
+import pytest
+
 from benchmarks.services import wait_until
+from jobs import heartbeat as heartbeats
 from jobs.heartbeat import Heartbeat
 from jobs.protocol import Keys, WorkerInfo
 from settings import Settings
@@ -25,6 +30,51 @@ def test_a_worker_with_a_stalled_batch_loop_counts_as_dead(
         wait_until(lambda: client.exists(keys.worker("w1")))
         wait_until(lambda: progress(heartbeat, 0) and not client.exists(keys.worker("w1")))
         wait_until(lambda: progress(heartbeat, 0, 1) and client.exists(keys.worker("w1")))
+
+
+def test_a_worker_without_progress_is_stuck_when_it_counts_as_dead_and_a_stall_timeout_has_passed_again(
+    make_settings: MakeSettings, keys: Keys, client: Client
+) -> None:
+    settings = make_settings(stall_timeout_s=0.1, heartbeat_ttl_s=2)
+    alive: list[bool] = []
+
+    def stuck(_seconds: float) -> None:
+        alive.append(bool(client.exists(keys.worker("w1"))))
+
+    with Heartbeat(settings, INFO, loops=2, stuck=stuck) as heartbeat:
+        wait_until(lambda: progress(heartbeat, 0) and alive)
+    assert alive[0] is False
+
+
+def test_a_worker_that_wakes_from_a_long_sleep_gets_as_much_time_as_any_other(make_settings: MakeSettings) -> None:
+    settings = make_settings(stall_timeout_s=0.1, heartbeat_ttl_s=2)
+    watched: list[float] = []
+    heartbeat = Heartbeat(settings, INFO, loops=1, stuck=watched.append)
+    heartbeat._progress_at = [time.monotonic() - 3600]
+    started = time.monotonic()
+    with heartbeat:
+        wait_until(lambda: watched)
+    assert watched[0] >= 2.1
+    assert time.monotonic() - started >= 2.1
+
+
+def test_each_stall_is_logged_once_and_forgotten_when_it_ends(
+    make_settings: MakeSettings,
+    keys: Keys,
+    client: Client,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(heartbeats, "INTERVAL_S", 0.2)
+    settings = make_settings(stall_timeout_s=1, heartbeat_ttl_s=2)
+    watched: list[float] = []
+    with Heartbeat(settings, INFO, loops=1, stuck=watched.append) as heartbeat:
+        for number in (1, 2):
+            wait_until(lambda: progress(heartbeat, 0) and client.exists(keys.worker("w1")), timeout_s=10)
+            wait_until(lambda: not client.exists(keys.worker("w1")), timeout_s=10)
+            assert caplog.text.count("worker_stalled") == number
+        progress(heartbeat, 0)
+    assert watched == []
 
 
 def progress(heartbeat: Heartbeat, *loops: int) -> bool:
