@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 # What is taken from a folder.
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".avif"}
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".avif", ".heic", ".heif", ".hif"}
 
 
 def find_pictures(names: Iterable[str]) -> list[str]:

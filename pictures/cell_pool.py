@@ -32,7 +32,7 @@ FAST_COST = 4_000_000
 FAST_HEADER_S, FAST_DECODE_S = 0.05, 0.5
 # About a tenth of the share of a process of normal priority: sched(7).
 SLOW_NICENESS = 10
-# The most expensive picture of 50 million pixels takes 0.9 GB.
+# The most expensive picture of 50 million pixels takes 1.0 GB.
 MEMORY_BYTES = 1500 * 1024 * 1024
 MAX_DETAIL_BYTES = 4096
 _ERRORS: dict[Kind, type[ServiceError]] = {

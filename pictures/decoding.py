@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
-from PIL.TiffImagePlugin import TiffImageFile
 
 from errors import BadImage, ImageTooLarge, ServiceError, UnsupportedFormat
 from helpers import Crop, ImageShape
 from pictures.colours import to_resizable, to_srgb
-from pictures.formats import accepted_formats, sniff_format
+from pictures.formats import HEIC, accepted_formats, load_formats, sniff_format
 from pictures.framing import Box, crop_box
 from pictures.limits import Limits, check_exif, check_header
 
@@ -41,7 +40,8 @@ _UPRIGHT = {
 }
 # These lie on their side.
 _SIDEWAYS = (5, 6, 7, 8)
-
+# Pillow and libheif turn these while they load them. What the Exif of HEIC says repeats what its container says.
+_LOADED_UPRIGHT = ("TIFF", HEIC)
 
 # A file's content.
 Upload = bytes | bytearray
@@ -107,6 +107,7 @@ def _open(upload: Upload, limits: Limits) -> Image.Image:
     if not upload:
         raise BadImage("The picture is empty.")
     check_exif(upload)
+    load_formats()
     try:
         return Image.open(io.BytesIO(upload), formats=accepted_formats())
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -148,8 +149,8 @@ def _fit(image: Image.Image, options: DecodingOptions) -> Image.Image:
 
 
 def _orientation(image: Image.Image) -> int:
-    if isinstance(image, TiffImageFile):
-        return 1  # Pillow turns TIFF upright itself, while it loads
+    if image.format in _LOADED_UPRIGHT:
+        return 1
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # Exif that cannot be read is ignored, as browsers do; Pillow raises almost anything

@@ -19,9 +19,10 @@ _MANY_EXIF_BYTES = 256 * 1024
 # biCompression: https://learn.microsoft.com/windows/win32/api/wingdi/ns-wingdi-bitmapinfoheader.
 _RUN_LENGTHS = (1, 2)
 _PYTHON_COST = 100
-# A JPEG that is scaled while it is decoded is several times as fast, an AVIF several times as slow.
+# A JPEG that is scaled while it is decoded is several times as fast, an AVIF several times as slow. Photographs of
+# 12 megapixels take 0.9 to 1.3 times as long from HEIC as from PNG, with 10 bits a channel 2.3 times.
 _SCALED_SHARE = 4
-_AVIF_COST = 4
+_COSTS = {"AVIF": 4, "HEIC": 2}
 # TIFF tags.
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 
@@ -77,7 +78,7 @@ def cost(image: Image.Image) -> int:
         return pixels // _SCALED_SHARE
     if _is_run_length(image):
         return pixels * _PYTHON_COST
-    return pixels * _AVIF_COST if image.format == "AVIF" else pixels
+    return pixels * _COSTS.get(image.format or "", 1)
 
 
 def _is_run_length(image: Image.Image) -> bool:

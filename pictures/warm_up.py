@@ -12,10 +12,12 @@ from PIL import ExifTags, Image, ImageCms
 from errors import ServiceError
 from pictures.decoding import DecodingOptions, decode_image
 from pictures.formats import accepted_formats
+from pictures.heic import encoded
 
 SIZE = (16, 16)
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "F")
 TIFF_COMPRESSIONS = ("tiff_lzw", "tiff_adobe_deflate", "packbits", "group4", "jpeg")
+HEIC_MODES = ("L", "RGB", "RGBA")
 
 
 def warm_up(options: DecodingOptions) -> None:
@@ -41,6 +43,8 @@ def _samples() -> Iterator[bytes]:
         for mode in MODES:
             yield from _saved(Image.new(mode, SIZE), "TIFF", compression=compression)
     yield from _saved(Image.new("RGB", (512, 512)), "JPEG", progressive=True)
+    for mode in HEIC_MODES:
+        yield encoded(Image.new(mode, SIZE), exif=exif, icc_profile=profile)
 
 
 def _saved(image: Image.Image, format_name: str, **options: object) -> Iterator[bytes]:

@@ -23,6 +23,7 @@ from pictures.decoding import DecodingOptions
 from pictures.limits import Limits
 from project import PROJECT_DIR
 from settings import Settings
+from tests.support.heic_writer import register_writer
 from tools.embedded_redis import embedded_redis
 
 pytest_plugins = ["tests.support.browser"]
@@ -39,6 +40,11 @@ INFO = WorkerInfo("w1", model="m", engine="e", batch_size=1, note="", host="h", 
 MakeSettings = Callable[..., Settings]
 # redis-py's type stubs return unions of bytes, str and None; a test knows which of them it gets.
 Client = Any
+
+
+def pytest_configure() -> None:
+    """Have Pillow write HEIC, before tests are collected, some of which are about one picture of each format."""
+    register_writer()
 
 
 @pytest.hookimpl(wrapper=True)

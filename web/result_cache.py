@@ -8,9 +8,9 @@ goes its normal way.
 import hashlib
 import time
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from typing import cast
 
-import PIL
 import redis
 
 from errors import QueueUnavailable
@@ -44,7 +44,8 @@ class ResultCache:
         self._suspended_until = 0.0
         # Everything that decides whether these bytes are accepted as a picture, and which pixels they become.
         options = DecodingOptions.of(settings)
-        self._decoding = repr((DECODING_VERSION, options, accepted_formats(), PIL.__version__)).encode()
+        libraries = [version(name) for name in ("pillow", "pillow-heif")]
+        self._decoding = repr((DECODING_VERSION, options, accepted_formats(), libraries)).encode()
 
     def name(self, upload: bytes) -> str:
         """Return the name under which this upload's results are stored: 64 hexadecimal digits; empty when disabled."""

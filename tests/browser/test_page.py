@@ -128,7 +128,7 @@ def test_the_name_of_a_file_is_shown_as_text(page: Page) -> None:
 def test_a_picture_that_the_browser_cannot_show_is_still_classified(page: Page) -> None:
     choose(page, file("red.tiff", picture("red", format="TIFF")))
     expect(title(page)).to_have_text("pure red")
-    expect(page.get_by_text("No preview")).to_be_visible()
+    expect(page.get_by_text("This browser cannot show this picture.")).to_be_visible()
 
 
 def test_a_picture_from_the_history_is_shown_again_without_a_request(page: Page) -> None:

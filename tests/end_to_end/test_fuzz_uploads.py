@@ -20,7 +20,7 @@ OPTIONS = DecodingOptions(ImageShape(HEIGHT, WIDTH, 3), Crop("center", 0.875), L
 
 ORIGINALS = [
     *(noise(name, (16, 16)) for name in accepted_formats()),
-    *(frames(name) for name in ("GIF", "TIFF", "PNG", "WEBP", "MPO")),
+    *(frames(name) for name in ("GIF", "TIFF", "PNG", "WEBP", "MPO", "HEIC")),
     one_colour("RGB", "red", "TIFF", compression="tiff_lzw"),
     one_colour("RGB", "red", "TIFF", compression="tiff_adobe_deflate"),
     one_colour("RGB", "red", "JPEG", progressive=True, exif=b"Exif\0\0II*\0\x08\0\0\0\0\0"),

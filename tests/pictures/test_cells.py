@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
+from PIL import Image
 
 from benchmarks.services import wait_until
 from errors import BadImage, ClientGone, DeadlineExceeded, ImageTooLarge, ServiceError, UnsupportedFormat
@@ -18,6 +19,7 @@ from pictures.decoding import DecodingOptions, decode_image
 from pictures.observers import CellEnd, DecodingObserver, Lane
 from settings import Settings
 from tests.conftest import CASTLE, MakeSettings, picture
+from tests.support.bad_pictures import saved
 
 FAULTY = "tests.support.faulty_cell_server"
 CORES = len(os.sched_getaffinity(0))
@@ -62,8 +64,16 @@ def pool(settings: Settings, recorder: Recorder) -> Iterator[CellPool]:
     wait_until(lambda: all(map(has_ended, left)))
 
 
-def test_a_cell_gives_the_pixels_that_decoding_here_would_give(pool: CellPool, settings: Settings) -> None:
+@pytest.mark.parametrize("format", ["JPEG", "HEIC"])
+def test_a_cell_gives_the_pixels_that_decoding_here_would_give(
+    format: str,  # noqa: A002
+    pool: CellPool,
+    settings: Settings,
+) -> None:
     upload = CASTLE.read_bytes()
+    if format == "HEIC":
+        with Image.open(CASTLE) as castle:
+            upload = saved(castle, format)
     assert pool.decode(upload, lambda: False) == decode_image(upload, DecodingOptions.of(settings))
 
 

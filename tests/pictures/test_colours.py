@@ -51,11 +51,11 @@ def matrix_profile(primaries: dict[str, tuple[float, float, float]], gamma: floa
     return header.ljust(128, b"\0") + table + data
 
 
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "HEIC"])
 @pytest.mark.parametrize("crop", [CENTER, SQUASH], ids=str)
 def test_a_picture_in_another_colour_space_is_converted(format: str, crop: Crop) -> None:  # noqa: A002
     # Display P3 has a wider gamut, so the same numbers mean a more saturated colour.
-    options = {"quality": 95} if format in ("JPEG", "WEBP") else {}
+    options = {"quality": 95} if format in ("JPEG", "WEBP", "HEIC") else {}
     image = Image.new("RGB", (32, 32), (200, 100, 100))
     plain = decoded(saved(image, format, **options), crop)[4, 4]
     wide = decoded(saved(image, format, icc_profile=matrix_profile(P3_PRIMARIES), **options), crop)[4, 4]

@@ -67,7 +67,7 @@ def test_sixteen_bits_are_scaled_to_eight() -> None:
         assert decode(saved(image, format)).flatten().tolist() == [0x80] * 8 * 8 * 3
 
 
-@pytest.mark.parametrize("format", ["GIF", "TIFF", "WEBP", "PNG"])
+@pytest.mark.parametrize("format", ["GIF", "TIFF", "WEBP", "PNG", "HEIC"])
 def test_the_first_of_several_frames_is_decoded(format: str) -> None:  # noqa: A002
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("white", "black", "red")]
     options = {} if format == "GIF" else {"lossless": True} if format == "WEBP" else {}

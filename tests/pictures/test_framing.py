@@ -14,7 +14,7 @@ from pictures.limits import Limits
 
 CENTER, SQUASH = Crop("center", 0.875), Crop("squash")
 # Formats that carry an EXIF orientation.
-ORIENTED = ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"]
+ORIENTED = ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIC"]
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 CORNERS = np.array([[RED, GREEN], [BLUE, WHITE]])
 # How each EXIF orientation is stored: the corners of the upright picture, seen from its stored side.

@@ -106,6 +106,13 @@ def avif(width: int, height: int) -> bytes:
     return bytes(upload)
 
 
+def heic(width: int, height: int) -> bytes:
+    """A small picture whose container claims another size."""
+    upload = bytearray(saved(Image.new("RGB", (64, 64), (255, 0, 0)), "HEIC"))
+    struct.pack_into(">II", upload, upload.index(b"ispe") + 8, width, height)
+    return bytes(upload)
+
+
 def tiff(*entries: tuple[int, int, int, int], after: bytes = b"") -> bytes:
     """A TIFF directory of (tag, type, count, value or offset), and the data `after` it."""
     directory = b"".join(struct.pack("<HHII", *entry) for entry in sorted(entries))

@@ -39,7 +39,6 @@ NOT_PICTURES: list[Picture] = [
     ("SVG", lambda: b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', 415, "^SVG .*JPEG"),
     ("SVG without a prologue", lambda: b"\n <svg/>", 415, "SVG"),
     ("PDF", lambda: b"%PDF-1.7\n", 415, "PDF"),
-    ("HEIC", lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", 415, "HEIC"),
     ("JPEG XL", lambda: b"\xff\x0a\xfa\x1f", 415, "JPEG XL"),
     *((name, partial(picture, "red", name), 415, name) for name in ("PPM", "ICO", "JPEG2000", "ICNS")),
 ]
@@ -54,6 +53,8 @@ DAMAGED: list[Picture] = [
     ("a TIFF with a corrupted header", partial(corrupted, "TIFF", 8), 400, "header of this TIFF"),
     ("a BMP with a corrupted header", partial(corrupted, "BMP", 14), 400, "header"),
     ("an AVIF with a corrupted header", partial(corrupted, "AVIF", 16), 400, "header of this AVIF"),
+    ("a HEIC with a corrupted header", partial(corrupted, "HEIC", 16), 400, "header of this HEIC"),
+    ("a HEIC without pictures", lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", 400, "header of this HEIC"),
     ("a PNG with corrupted pixels", partial(corrupted, "PNG", 6000), 400, "PNG picture is damaged"),
     ("a GIF with corrupted pixels", partial(corrupted, "GIF", 1000), 400, "GIF picture is damaged"),
     # Damage that decoders tolerate.
@@ -96,6 +97,10 @@ BOMBS: list[Picture] = [
     ("a run-length encoded BMP", lambda: bad.bmp(SIDE // 10, SIDE // 10, b"\0\2\xff\xff" * 3), 200, "black"),
     ("an AVIF that claims 16,000 x 16,000", lambda: bad.avif(16_000, 16_000), 413, "too many pixels"),
     ("an AVIF that claims 60,000 x 60,000", lambda: bad.avif(HUGE, HUGE), 400, "header of this AVIF"),
+    ("a HEIC that claims 16,000 x 16,000", lambda: bad.heic(16_000, 16_000), 413, "too many pixels"),
+    ("a HEIC that claims 60,000 x 60,000", lambda: bad.heic(HUGE, HUGE), 413, "too many pixels"),
+    ("a HEIC that claims more than it has", lambda: bad.heic(SIDE, SIDE), 400, "HEIC picture is damaged"),
+    ("a HEIC that claims less than it has", lambda: bad.heic(8, 8), 400, "HEIC picture is damaged"),
 ]
 
 UNUSUAL_BUT_VALID: list[Picture] = [
@@ -107,6 +112,10 @@ UNUSUAL_BUT_VALID: list[Picture] = [
     ("an animated PNG", lambda: bad.frames("PNG"), 200, "red"),
     ("an animated WebP", lambda: bad.frames("WEBP"), 200, "red"),
     ("an animated AVIF", lambda: bad.frames("AVIF"), 200, "red"),
+    ("a HEIC of several pictures", lambda: bad.frames("HEIC"), 200, "red"),
+    ("a HEIC in tiles", lambda: one_colour("RGB", "red", "HEIC", (130, 70), tile_size=64), 200, "red"),
+    ("a HEIC of 10 bits", lambda: one_colour("I;16", 0xFFFF, "HEIC"), 200, "white"),
+    ("a HEIC with transparency", lambda: one_colour("RGBA", (0, 0, 0, 0), "HEIC"), 200, "white"),
     ("a JPEG of several pictures", lambda: bad.frames("MPO"), 200, "red"),
     ("a CMYK JPEG", lambda: one_colour("CMYK", (0, 255, 255, 0), "JPEG"), 200, "red"),
     ("a PNG of 16 bits", lambda: one_colour("I;16", 0xFFFF, "PNG"), 200, "white"),

@@ -16,7 +16,7 @@ from tools.embedded_redis import free_port
 from tools.labelled_pictures import LabelError, LabelledPicture, find_labelled
 
 CASTLE, CRANE_BIRD = "n02980441", "n02012849"
-BROKEN = "This is not a picture that can be read; send one of JPEG, PNG, WEBP, GIF, TIFF, BMP, AVIF."
+BROKEN = "This is not a picture that can be read; send one of JPEG, PNG, WEBP, GIF, TIFF, BMP, AVIF, HEIC."
 # Two of the five labels are wrong.
 MIXED = {"red/1.png": "red", "red/2.png": "red", "red/3.png": "blue", "blue/1.png": "blue", "cyan/1.png": "black"}
 MIXED_TEXT = """\
