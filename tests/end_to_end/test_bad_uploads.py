@@ -16,7 +16,7 @@ from settings import Settings
 from tests.conftest import picture
 from tests.support.bad_pictures import frames, gray_tiff, zeros
 from tests.support.bad_requests import HOSTILE_PATH, MAX_BYTES, REQUESTS, TOO_MANY_BYTES, Request
-from tests.support.bad_uploads import AREA, DEFLATE, PICTURES, SIDE
+from tests.support.bad_uploads import AREA, COSTLY_PICTURES, DEFLATE, PICTURES, SIDE
 from tests.support.raw_http import End, Reply, chunked, exchange, form, request, typed
 
 MB = 1_000_000
@@ -99,6 +99,16 @@ def test_every_picture_gets_the_expected_response(
     make: Callable[[], bytes], status: int, detail: str, server: WebServer
 ) -> None:
     check(exchange(server.port, form(make())), status, detail)
+    check_health(server)
+
+
+@pytest.mark.parametrize("make", [pytest.param(make, id=name) for name, make in COSTLY_PICTURES])
+def test_every_costly_picture_is_classified_or_refused_with_the_reason(
+    make: Callable[[], bytes], server: WebServer
+) -> None:
+    reply = exchange(server.port, form(make()))
+    is_refused = reply and reply.status == 413
+    check(reply, *(413, "takes more than 5 s to decode") if is_refused else (200, ""))
     check_health(server)
 
 

@@ -1,8 +1,11 @@
 """A table of invalid and unusual pictures, each with the expected response."""
 
+import re
 from collections.abc import Callable
 from functools import partial
 
+from benchmarks.costly_headers import COSTLY_HEADERS
+from benchmarks.costly_pictures import COSTLY_PIXELS
 from pictures.formats import accepted_formats
 from tests.conftest import picture
 from tests.support import bad_pictures as bad
@@ -129,5 +132,10 @@ UNUSUAL_BUT_VALID: list[Picture] = [
     ("a JPEG with a zip after it", lambda: picture("red", "JPEG") + b"PK\x03\x04" + bytes(100), 200, "red"),
     ("a JPEG with HTML after it", lambda: picture("red", "JPEG") + b"<script>alert(1)</script>", 200, "red"),
     ("a GIF that is also JavaScript", lambda: bad.gif((0x2A2F, 8), (1, 1)) + b"*/=1;alert(1)", 200, "black"),
+]
+# Names and factories. Whether these are decoded in time depends on the machine.
+COSTLY_PICTURES: list[tuple[str, Callable[[], bytes]]] = [
+    *COSTLY_HEADERS.items(),
+    *((name, make) for name, make in COSTLY_PIXELS.items() if re.search("16 bits|claims|CMYK", name)),
 ]
 PICTURES = NOT_PICTURES + DAMAGED + BOMBS + UNUSUAL_BUT_VALID
