@@ -9,7 +9,7 @@ import socket
 from typing import NamedTuple
 
 from errors import BadImage, ImageTooLarge, ServiceError, UnsupportedFormat
-from pictures.cell_messages import ConnectionClosed, Kind, receive_message, send_message
+from pictures.cell_messages import ConnectionClosed, Kind, Message, receive_message, send_message
 from pictures.confinement import Confinement
 from pictures.decoding import DecodingOptions, Upload, fit_image, open_image
 from pictures.limits import cost
@@ -27,8 +27,8 @@ class CellLimits(NamedTuple):
     Attributes:
         max_upload_bytes: of a picture.
         max_cost: in pixels, see `limits.cost`; a more expensive picture is handed back.
-        header_s: processor time for reading the header, in seconds.
-        decode_s: processor time for the rest, in seconds.
+        header_s: processor time for reading the header, in seconds; no more than for all.
+        total_s: processor time for all of it, in seconds.
         memory_bytes: address space on top of what the process has when it starts.
         niceness: added to the process's own.
     """
@@ -36,7 +36,7 @@ class CellLimits(NamedTuple):
     max_upload_bytes: int
     max_cost: int
     header_s: float
-    decode_s: float
+    total_s: float
     memory_bytes: int
     niceness: int
 
@@ -46,28 +46,35 @@ def run_cell(connection: socket.socket, options: DecodingOptions, limits: CellLi
     confinement.confine(connection.fileno(), limits.memory_bytes, limits.niceness)
     try:
         while True:
-            _kind, upload = receive_message(connection, limits.max_upload_bytes)
-            kind, content = _decode(upload, options, limits)
+            upload = receive_message(connection, limits.max_upload_bytes).content
+            reply = _decode(upload, options, limits)
             _limit_time(0)
-            send_message(connection, kind, content)
+            send_message(connection, reply)
     except (ConnectionClosed, OSError):
         return
 
 
-def _limit_time(seconds: float) -> None:
-    """Have the kernel end this process after so much processor time, whatever code it is in; 0 for no limit."""
-    signal.setitimer(signal.ITIMER_PROF, seconds)
+def _limit_time(seconds: float) -> float:
+    """Have the kernel end this process after so much processor time, whatever code it is in; 0 for no limit.
+
+    Returns:
+        what was left of the limit before, in seconds.
+    """
+    left_s, _interval_s = signal.setitimer(signal.ITIMER_PROF, seconds)
+    return left_s
 
 
-def _decode(upload: Upload, options: DecodingOptions, limits: CellLimits) -> tuple[Kind, bytes]:
+def _decode(upload: Upload, options: DecodingOptions, limits: CellLimits) -> Message:
     try:
         _limit_time(limits.header_s)
         image = open_image(upload, options.limits)
         if cost(image) > limits.max_cost:
-            return Kind.EXPENSIVE, b""
-        _limit_time(limits.decode_s)
-        return Kind.PIXELS, fit_image(image, options)
+            return Message(Kind.EXPENSIVE)
+        taken_s = limits.header_s - _limit_time(0)
+        _limit_time(limits.total_s - taken_s)
+        picture_pixels = image.width * image.height  # before it is scaled
+        return Message(Kind.PIXELS, fit_image(image, options), picture_pixels)
     except MemoryError:
-        return Kind.IMAGE_TOO_LARGE, b"The picture needs too much memory to decode."
+        return Message(Kind.IMAGE_TOO_LARGE, b"The picture needs too much memory to decode.")
     except ServiceError as error:
-        return _ERRORS[type(error)], error.detail.encode(errors="replace")
+        return Message(_ERRORS[type(error)], error.detail.encode(errors="replace"))

@@ -8,7 +8,6 @@ all other work. So cheap pictures always get through.
 import os
 import signal
 import socket
-import sys
 import time
 import weakref
 from collections import deque
@@ -16,24 +15,17 @@ from collections.abc import Callable
 
 from errors import BadImage, ClientGone, DeadlineExceeded, ImageTooLarge, ServiceError, UnsupportedFormat
 from logger import log
-from pictures.cell import CellLimits
 from pictures.cell_launcher import SERVER_MODULE, CellLauncher
-from pictures.cell_messages import ConnectionClosed, Kind, receive_message, send_message
+from pictures.cell_messages import ConnectionClosed, Kind, Message, receive_message, send_message
 from pictures.decoding import DecodingOptions
 from pictures.fair_semaphore import FairSemaphore
+from pictures.lanes import lane_limits
 from pictures.observers import CellEnd, DecodingObserver, Lane
 from settings import Settings
 
 # A request that has waited longer than this share of its time would hardly be answered in the rest of it, and decoding
 # a picture for nobody delays all requests behind it.
 MAX_WAIT_SHARE = 0.5
-# What is cheap, in pixels that Pillow decodes in full: some 50 ms of a core.
-FAST_COST = 4_000_000
-FAST_HEADER_S, FAST_DECODE_S = 0.05, 0.5
-# About a tenth of the share of a process of normal priority: sched(7).
-SLOW_NICENESS = 10
-# The most expensive picture of 50 million pixels takes 1.0 GB.
-MEMORY_BYTES = 1500 * 1024 * 1024
 MAX_DETAIL_BYTES = 4096
 _ERRORS: dict[Kind, type[ServiceError]] = {
     Kind.BAD_IMAGE: BadImage,
@@ -68,8 +60,8 @@ class CellPool:
         self._decode_timeout_s = settings.decode_timeout_s
         self._request_timeout_s = settings.request_timeout_s
         self._observer = observer or DecodingObserver()
-        limits = _lane_limits(settings)
-        self._launcher = launcher = CellLauncher(options, limits, server_module)
+        self._max_picture_pixels = options.limits.max_pixels
+        self._launcher = launcher = CellLauncher(options, lane_limits(settings), server_module)
         cores = len(os.sched_getaffinity(0))
         longest = max(MAX_DETAIL_BYTES, self._pixels_bytes)
         self._lanes = {
@@ -96,19 +88,19 @@ class CellPool:
         """
         try:
             try:
-                kind, content = self._decode_in(Lane.FAST, upload, client_gone)
+                reply = self._decode_in(Lane.FAST, upload, client_gone)
             except CellDied as death:
                 if death.end != CellEnd.TIME:
                     raise
-                kind = Kind.EXPENSIVE
-            if kind == Kind.EXPENSIVE:
-                kind, content = self._decode_in(Lane.SLOW, upload, client_gone)
+                reply = Message(Kind.EXPENSIVE)
+            if reply.kind == Kind.EXPENSIVE:
+                reply = self._decode_in(Lane.SLOW, upload, client_gone)
         except CellDied as death:
             log("cell_died", level="warning", error=death)
             raise self._blame(death) from death
-        return self._checked(kind, content)
+        return self._checked(reply)
 
-    def _decode_in(self, lane: Lane, upload: bytes, client_gone: Callable[[], bool]) -> tuple[Kind, bytes]:
+    def _decode_in(self, lane: Lane, upload: bytes, client_gone: Callable[[], bool]) -> Message:
         cells = self._lanes[lane]
         max_wait_s = MAX_WAIT_SHARE * self._request_timeout_s
         asked = time.perf_counter()
@@ -123,7 +115,7 @@ class CellPool:
             cells.semaphore.release()
             self._observer.decoded(lane, started - asked, time.perf_counter() - started)
 
-    def _decode_with(self, cells: "_Cells", lane: Lane, upload: bytes) -> tuple[Kind, bytes]:
+    def _decode_with(self, cells: "_Cells", lane: Lane, upload: bytes) -> Message:
         """Decode in a free cell; once more in another one if somebody else has killed it, perhaps while it was idle."""
         try:
             return self._try(cells, lane, upload)
@@ -132,7 +124,7 @@ class CellPool:
                 raise
         return self._try(cells, lane, upload)
 
-    def _try(self, cells: "_Cells", lane: Lane, upload: bytes) -> tuple[Kind, bytes]:
+    def _try(self, cells: "_Cells", lane: Lane, upload: bytes) -> Message:
         try:
             return cells.decode(upload, self._request_timeout_s)
         except CellDied as death:
@@ -144,10 +136,12 @@ class CellPool:
             return ImageTooLarge(f"The picture takes more than {self._decode_timeout_s:g} s to decode.")
         return BadImage("The decoder crashed on this picture, which is damaged or made to do harm.")
 
-    def _checked(self, kind: Kind, content: bytes) -> bytes:
-        """Trust nothing that a cell says."""
+    def _checked(self, reply: Message) -> bytes:
+        """Return the pixels, or raise the error; trust nothing that a cell says."""
+        kind, content, picture_pixels = reply
         if kind == Kind.PIXELS and len(content) == self._pixels_bytes:
-            return content
+            self._observer.picture_decoded(min(picture_pixels, self._max_picture_pixels))
+            return bytes(content)
         detail = content[:MAX_DETAIL_BYTES].decode(errors="replace")
         raise _ERRORS[kind](detail) if kind in _ERRORS else BadImage("The picture cannot be decoded.")
 
@@ -162,7 +156,7 @@ class _Cells:
         self._max_reply_bytes = max_reply_bytes
         self._idle: deque[tuple[int, socket.socket]] = deque()
 
-    def decode(self, upload: bytes, timeout_s: float) -> tuple[Kind, bytes]:
+    def decode(self, upload: bytes, timeout_s: float) -> Message:
         """Let a cell decode, and return what it says.
 
         Raises:
@@ -172,7 +166,7 @@ class _Cells:
         pid, connection = self._idle.pop() if self._idle else self._launcher.fork(self._lane)
         try:
             connection.settimeout(timeout_s)
-            send_message(connection, Kind.UPLOAD, upload)
+            send_message(connection, Message(Kind.UPLOAD, upload))
             reply = receive_message(connection, self._max_reply_bytes)
         except (ConnectionClosed, OSError, ValueError) as error:
             connection.close()
@@ -181,7 +175,7 @@ class _Cells:
                 raise DeadlineExceeded(f"The server is overloaded: decoding took {timeout_s:g} s.") from error
             raise CellDied(_ENDS.get(status, CellEnd.CRASH), status) from error
         self._idle.append((pid, connection))
-        return reply[0], bytes(reply[1])
+        return reply
 
     def close(self) -> None:
         """Close the connections; a cell ends with its connection."""
@@ -193,10 +187,3 @@ def _close(launcher: CellLauncher, lanes: list[_Cells]) -> None:
     launcher.close()
     for cells in lanes:
         cells.close()
-
-
-def _lane_limits(settings: Settings) -> dict[Lane, CellLimits]:
-    upload_bytes, slow_s = settings.max_upload_bytes, settings.decode_timeout_s
-    fast = CellLimits(upload_bytes, FAST_COST, FAST_HEADER_S, min(FAST_DECODE_S, slow_s), MEMORY_BYTES, 0)
-    slow = CellLimits(upload_bytes, sys.maxsize, slow_s, slow_s, MEMORY_BYTES, SLOW_NICENESS)
-    return {Lane.FAST: fast, Lane.SLOW: slow}

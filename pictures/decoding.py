@@ -5,6 +5,8 @@ docs/pictures.md says what is done to a picture, and why.
 
 import io
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -77,6 +79,7 @@ def decode_image(upload: bytes, options: DecodingOptions) -> bytes:
         BadImage: this is no picture, or a damaged one.
         ImageTooLarge: it exceeds the limits.
         UnsupportedFormat: it is a picture in a format that the service does not accept.
+        MemoryError: there is not enough memory.
     """
     return fit_image(open_image(upload, options.limits), options)
 
@@ -84,23 +87,26 @@ def decode_image(upload: bytes, options: DecodingOptions) -> bytes:
 def open_image(upload: Upload, limits: Limits) -> Image.Image:
     """Read the header only, and check the limits; see `decode_image`."""
     image = _open(upload, limits)
-    try:
+    with _blaming(f"The {image.format} picture"):
         check_header(image, upload, limits)
-    except ImageTooLarge:
-        raise
-    except Exception as error:  # Pillow's readers raise almost anything on damaged data
-        raise BadImage(f"The {image.format} picture is damaged or incomplete: {error}") from error
     return image
 
 
 def fit_image(image: Image.Image, options: DecodingOptions) -> bytes:
     """Decode an open picture and fit it to what the network takes; see `decode_image`."""
-    try:
+    with _blaming(f"The {image.format} picture"):
         return _fit(image, options).tobytes()
-    except MemoryError:
+
+
+@contextmanager
+def _blaming(what: str) -> Iterator[None]:
+    """Translate what Pillow's readers and decoders raise on damaged data, which is almost anything."""
+    try:
+        yield
+    except (ServiceError, MemoryError):
         raise
-    except Exception as error:  # and so do its decoders
-        raise BadImage(f"The {image.format} picture is damaged or incomplete: {error}") from error
+    except Exception as error:
+        raise BadImage(f"{what} is damaged or incomplete: {error}") from error
 
 
 def _open(upload: Upload, limits: Limits) -> Image.Image:
@@ -108,14 +114,14 @@ def _open(upload: Upload, limits: Limits) -> Image.Image:
         raise BadImage("The picture is empty.")
     check_exif(upload)
     load_formats()
-    try:
-        return Image.open(io.BytesIO(upload), formats=accepted_formats())
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageTooLarge(f"The picture has too many pixels; at most {limits.max_pixels} are accepted.") from error
-    except UnidentifiedImageError as error:
-        raise _unreadable(upload) from error
-    except Exception as error:  # as above
-        raise BadImage(f"The picture's header is damaged or incomplete: {error}") from error
+    with _blaming("The picture's header"):
+        try:
+            return Image.open(io.BytesIO(upload), formats=accepted_formats())
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            detail = f"The picture has too many pixels; at most {limits.max_pixels} are accepted."
+            raise ImageTooLarge(detail) from error
+        except UnidentifiedImageError as error:
+            raise _unreadable(upload) from error
 
 
 def _unreadable(upload: Upload) -> ServiceError:

@@ -24,5 +24,8 @@ class DecodingObserver:
     def decoded(self, lane: Lane, wait_s: float, decode_s: float) -> None:
         """A picture has left a lane, with pixels or an error; the times are of its wait and of its decoding."""
 
+    def picture_decoded(self, picture_pixels: int) -> None:
+        """A picture has been decoded; by its header, width x height is `picture_pixels`."""
+
     def cell_died(self, lane: Lane, end: CellEnd) -> None:
         """A cell has ended in the middle of a picture."""

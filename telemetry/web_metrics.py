@@ -77,6 +77,7 @@ class WebMetrics(JobClientObserver, DecodingObserver):
         self._decode_wait_s = {lane: waits.labels(lane) for lane in Lane}
         cells = seconds("decode_cell", "Time in a decoding process.", ("lane",), WORK_BUCKETS_S)
         self._decode_cell_s = {lane: cells.labels(lane) for lane in Lane}
+        self._decoded_pixels = count("decoded_pixels", "Pixels of decoded pictures, by their headers.", ())
         died = count("cells_died", "Decoding processes that ended in the middle of a picture.", ("lane", "reason"))
         self._cells_died = {(lane, end): died.labels(lane, end) for lane in Lane for end in CellEnd}
         self._queue_s = seconds("queue", "Time from the push to the result, without inference.")
@@ -123,6 +124,10 @@ class WebMetrics(JobClientObserver, DecodingObserver):
         """Record how long a picture waited for a decoding process, and was in it."""
         self._decode_wait_s[lane].observe(wait_s)
         self._decode_cell_s[lane].observe(decode_s)
+
+    def picture_decoded(self, picture_pixels: int) -> None:
+        """Count a picture's pixels."""
+        self._decoded_pixels.inc(picture_pixels)
 
     def cell_died(self, lane: Lane, end: CellEnd) -> None:
         """Count a decoding process that ended in the middle of a picture."""

@@ -11,8 +11,10 @@ import psutil
 import pytest
 from PIL import Image
 
+from benchmarks.costly_headers import gif_of_comments
 from benchmarks.services import wait_until
 from errors import BadImage, ClientGone, DeadlineExceeded, ImageTooLarge, ServiceError, UnsupportedFormat
+from pictures import lanes
 from pictures.cell_pool import CellPool
 from pictures.confinement import Confinement
 from pictures.decoding import DecodingOptions, decode_image
@@ -20,6 +22,7 @@ from pictures.observers import CellEnd, DecodingObserver, Lane
 from settings import Settings
 from tests.conftest import CASTLE, MakeSettings, picture
 from tests.support.bad_pictures import saved
+from tests.support.faulty_cell_server import SLOW_TWICE
 
 FAULTY = "tests.support.faulty_cell_server"
 CORES = len(os.sched_getaffinity(0))
@@ -31,11 +34,15 @@ class Recorder(DecodingObserver):
     def __init__(self) -> None:
         self.lanes: list[Lane] = []
         self.ends: list[tuple[Lane, CellEnd]] = []
+        self.picture_pixels: list[int] = []
 
     def decoded(self, lane: Lane, wait_s: float, decode_s: float) -> None:
         assert wait_s >= 0
         assert decode_s >= 0
         self.lanes.append(lane)
+
+    def picture_decoded(self, picture_pixels: int) -> None:
+        self.picture_pixels.append(picture_pixels)
 
     def cell_died(self, lane: Lane, end: CellEnd) -> None:
         self.ends.append((lane, end))
@@ -100,9 +107,11 @@ def test_errors_come_through_as_they_are(
         (b"crash", BadImage, "crashed", [(Lane.FAST, CellEnd.CRASH)]),
         (b"exit", BadImage, "crashed", [(Lane.FAST, CellEnd.CRASH)]),
         (b"loop", ImageTooLarge, r"more than 0\.5 s", [(Lane.FAST, CellEnd.TIME), (Lane.SLOW, CellEnd.TIME)]),
+        (SLOW_TWICE, ImageTooLarge, r"more than 0\.5 s", [(Lane.FAST, CellEnd.TIME), (Lane.SLOW, CellEnd.TIME)]),
         (b"allocate", ImageTooLarge, "memory", []),
         (b"lie", BadImage, "crashed", [(Lane.FAST, CellEnd.CRASH)]),
     ],
+    ids=["crash", "exit", "loop", "slow twice", "allocate", "lie"],
 )
 def test_a_picture_that_breaks_its_cell_gets_an_error_and_the_next_one_a_new_cell(
     upload: bytes,
@@ -117,6 +126,32 @@ def test_a_picture_that_breaks_its_cell_gets_an_error_and_the_next_one_a_new_cel
             pool.decode(upload, lambda: False)
         assert is_good(pool)
     assert recorder.ends == ends * 2
+
+
+def test_a_header_that_needs_too_much_memory_is_too_large(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "MEMORY_BYTES", 100 * 1024 * 1024)
+    pool = CellPool(make_settings(decode_timeout_s=60))
+    with pytest.raises(ImageTooLarge, match="too much memory"):
+        pool.decode(gif_of_comments(), lambda: False)
+    assert is_good(pool)
+    pool.close()
+
+
+def test_the_pixels_of_decoded_pictures_are_reported_by_their_headers(pool: CellPool, recorder: Recorder) -> None:
+    pool.decode(CASTLE.read_bytes(), lambda: False)
+    pool.decode(picture(size=(3000, 2000)), lambda: False)
+    with pytest.raises(BadImage):
+        pool.decode(b"no picture", lambda: False)
+    assert recorder.picture_pixels == [800 * 480, 3000 * 2000]
+
+
+def test_a_cell_cannot_report_more_pixels_than_a_picture_may_have(
+    pool: CellPool, settings: Settings, recorder: Recorder
+) -> None:
+    assert pool.decode(b"boast", lambda: False)
+    assert recorder.picture_pixels == [settings.max_image_pixels]
 
 
 def test_a_picture_that_takes_long_goes_on_in_the_slow_lane(pool: CellPool, recorder: Recorder) -> None:

@@ -13,10 +13,15 @@ from typing import NoReturn
 
 from PIL import Image
 
+from benchmarks.colour_network import picture
 from errors import BadImage
 from pictures import cell, cell_server
+from pictures.cell_messages import Kind, Message
 from pictures.decoding import Upload, open_image
 from pictures.limits import Limits
+
+# A picture whose header and whose pixels take a while each.
+SLOW_TWICE = picture("black", size=(2, 3))
 
 
 def harmful(upload: Upload, limits: Limits) -> Image.Image:
@@ -29,6 +34,17 @@ def _burn(seconds: float) -> None:
     end = time.process_time() + seconds
     while time.process_time() < end:
         pass
+
+
+def _slow_twice() -> None:
+    _burn(0.3)
+    vars(cell)["fit_image"] = lambda _image, _options: _burn(0.3)
+
+
+def _boast() -> None:
+    """Send pixels of a larger picture than any that is accepted, whatever the answer was."""
+    boast = Message(Kind.PIXELS, bytes(224 * 224 * 3), 2**40)
+    vars(cell)["Message"] = lambda *_: boast
 
 
 def _tell(what: object) -> NoReturn:
@@ -78,9 +94,11 @@ HARM: dict[bytes, Callable[[], object]] = {
     b"open a file": lambda: os.open("/etc/hostname", os.O_RDONLY),
     b"escape": _try_what_is_forbidden,
     b"start a thread": lambda: threading.Thread(target=_burn, args=[0.001]).start(),
+    SLOW_TWICE: _slow_twice,
+    b"boast": _boast,
     b"lie": lambda: cell._ERRORS.clear(),
 }
 
 if __name__ == "__main__":
-    cell.open_image = harmful  # type: ignore[attr-defined]
+    vars(cell)["open_image"] = harmful
     cell_server.main()

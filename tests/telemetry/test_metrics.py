@@ -81,7 +81,7 @@ def test_after_a_load_the_counts_match_those_of_the_load_generator(services: Ser
     port = free_port()
     services.start_worker(METRICS_PORT=port)
     _, url = services.start_web_server(WEB_PROCESSES=2)
-    with Sender(url, [picture()], 16, timeout_s=30) as sender:
+    with Sender(url, [picture(size=(60, 40))], 16, timeout_s=30) as sender:
         load = Load(sender.send, threading.Event())
         load.closed_loop(16, 150)
     bad = [requests.post(f"{url}/predict", data=b"no", headers={"Content-Type": "image/png"}, timeout=5) for _ in "123"]
@@ -97,6 +97,7 @@ def test_after_a_load_the_counts_match_those_of_the_load_generator(services: Ser
     assert value(web, "classifier_http_request_duration_seconds_sum", endpoint="/predict") <= clients_s + 5
     for name in ("decode_duration_seconds", "queue_duration_seconds", "inference_duration_seconds"):
         assert value(web, f"classifier_{name}_count") == 150
+    assert value(web, "classifier_decoded_pixels_total") == 150 * 60 * 40
     assert value(web, "classifier_results_total") == 150
     assert value(web, "classifier_jobs_requeued_total") == 0
     assert value(web, "classifier_http_requests_in_progress") == 0
