@@ -13,7 +13,7 @@ from PIL import Image
 
 from errors import ImageTooLarge
 from helpers import Crop, ImageShape
-from pictures import cell_pool
+from pictures import lanes
 from pictures.cell_pool import CellPool
 from pictures.decoding import DecodingOptions, decode_image, open_image
 from pictures.limits import Limits
@@ -105,7 +105,7 @@ def test_ten_bits_are_scaled_to_eight(chroma: int, opaque: bool) -> None:
 def test_a_picture_that_libheif_has_no_memory_for_is_too_large(
     make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cell_pool, "MEMORY_BYTES", 60 * 2**20)
+    monkeypatch.setattr(lanes, "MEMORY_BYTES", 60 * 2**20)
     pool = CellPool(make_settings())
     upload = saved(Image.new("RGB", (6000, 5000)), "HEIC", enc_params={"preset": "ultrafast"})
     with pytest.raises(ImageTooLarge, match="memory"):

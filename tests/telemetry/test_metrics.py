@@ -57,7 +57,7 @@ def test_every_name_follows_the_conventions_of_prometheus() -> None:
     web.finished(RequestRecord("1", "GET", "/", "/", status=200))
     text = (web.text() + generate_latest(worker.registry)).decode()
     families = [family for family in text_string_to_metric_families(text) if family.name.startswith("classifier_")]
-    assert len(families) == 21
+    assert len(families) == 22
     for family in families:
         assert family.documentation.endswith("."), family.name
         assert re.fullmatch(r"[a-z]+(_[a-z]+)+", family.name)
