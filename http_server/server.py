@@ -4,13 +4,14 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http import HTTPStatus
 
 from http_server.client_watch import ClientWatch
 from http_server.connection import Connection, State
 from http_server.limits import Limits
 from http_server.request import Request, RequestRefused
+from http_server.request_threads import RequestThreads
 from http_server.response import problem
 from http_server.wsgi import Address, WsgiApp, call
 
@@ -34,7 +35,7 @@ class Server:
         self.is_draining = False
         self._app = app
         self._loop = asyncio.get_running_loop()
-        self._threads = ThreadPoolExecutor(limits.threads, "request")
+        self._threads = RequestThreads(limits.threads)
         self._listeners: Sequence[socket.socket] = ()
         self._opening: set[Connection] = set()
         # In the order in which they began to wait for their clients.
@@ -60,11 +61,11 @@ class Server:
             for connection in list(self._waiting):
                 connection.close_if_idle()
             await asyncio.sleep(0.05)
-        self._threads.shutdown()
+        self._threads.close()
 
     def start_request(self, connection: Connection, request: Request, watch: ClientWatch) -> None:
         """Have a thread answer it."""
-        self._threads.submit(self._answer, connection, request, watch)
+        self._threads.submit(partial(self._answer, connection, request, watch))
 
     def state_changed(self, connection: Connection) -> None:
         """Sort the connection in again."""

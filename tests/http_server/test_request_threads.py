@@ -1,0 +1,50 @@
+"""Threads for requests: as many as allowed, the warmest first."""
+
+import threading
+
+from benchmarks.services import wait_until
+from http_server.request_threads import RequestThreads
+
+
+def test_no_more_calls_run_at_once_than_there_are_threads_and_the_others_follow_in_order() -> None:
+    threads, go_on, running = RequestThreads(2), threading.Event(), threading.Semaphore(0)
+    order: list[int] = []
+
+    def call(number: int) -> None:
+        running.release()
+        go_on.wait()
+        order.append(number)
+
+    for number in range(2):
+        threads.submit(lambda number=number: call(number))  # type: ignore[misc]
+    for _ in range(2):
+        running.acquire()
+    for number in range(2, 20):
+        threads.submit(lambda number=number: order.append(number))  # type: ignore[misc]
+    assert order == []
+    go_on.set()
+    wait_until(lambda: len(order) == 20)
+    assert [number for number in order if number >= 2] == sorted(order)[2:]
+    threads.close()
+
+
+def test_the_thread_that_was_busy_last_is_taken_first() -> None:
+    threads, both = RequestThreads(2), threading.Barrier(2)
+    used: list[int] = []
+    for _ in range(2):
+        threads.submit(both.wait)
+    wait_until(lambda: len(threads._idle) == 2)
+    for number in range(10):
+        threads.submit(lambda: used.append(threading.get_ident()))
+        wait_until(lambda number=number: len(used) == number + 1 and len(threads._idle) == 2)  # type: ignore[misc]
+    assert len(set(used)) == 1
+    threads.close()
+
+
+def test_closing_ends_the_idle_threads() -> None:
+    threads = RequestThreads(3)
+    idents: list[int] = []
+    threads.submit(lambda: idents.append(threading.get_ident()))
+    wait_until(lambda: threads._idle)
+    threads.close()
+    wait_until(lambda: all(thread.ident not in idents for thread in threading.enumerate()))
