@@ -12,7 +12,8 @@ from collections.abc import Callable
 from errors import ClientGone, DeadlineExceeded, JobFailed
 from jobs.admission import Admission
 from jobs.clock import RedisClock
-from jobs.connection import connect, redis_errors_as_unavailable
+from jobs.connection import redis_errors_as_unavailable
+from jobs.hang_detector import connect_impatiently, hang_detector
 from jobs.observers import Delivery, JobClientObserver, JobState
 from jobs.protocol import Job, JobResult, Keys
 from jobs.recovery import Recovery
@@ -33,7 +34,8 @@ class JobClient:
         self._request_timeout_s = settings.request_timeout_s
         self._observer = observer or JobClientObserver()
         self._keys = Keys(settings)
-        client = connect(settings)
+        client = connect_impatiently(settings)
+        self._hang_detector = hang_detector(settings)
         self._clock = RedisClock(client)
         self._admission = Admission(settings, client, self._clock)
         self._recovery = Recovery(settings, client)
@@ -43,8 +45,10 @@ class JobClient:
         """Refuse a request before any work is done for it, while jobs are being refused.
 
         Raises:
-            QueueUnavailable: the queue has just refused a job, or still would.
+            QueueUnavailable: the queue has just refused a job, or still would, or Redis hangs.
         """
+        with redis_errors_as_unavailable():
+            self._hang_detector.check()
         self._admission.check()
 
     def classify(

@@ -13,6 +13,7 @@ from errors import QueueUnavailable
 from logger import log
 from settings import Settings
 
+# Of workers, for whom nobody waits; web servers have less patience, see hang_detector.py.
 CONNECT_TIMEOUT_S = 2
 SOCKET_TIMEOUT_S = 5
 # Each thread holds one or two connections, which is limit enough. redis-py's own limit, 100, would refuse requests.
@@ -26,6 +27,7 @@ def connect(
     protocol: Literal[2, 3] = 2,
     connect_timeout_s: float = CONNECT_TIMEOUT_S,
     socket_timeout_s: float = SOCKET_TIMEOUT_S,
+    retry: Retry | None = None,
 ) -> redis.Redis:
     """Return a client, which connects on first use.
 
@@ -38,6 +40,7 @@ def connect(
         protocol: RESP version; 3 lets commands and published messages share a connection.
         connect_timeout_s: time-out of connecting, in seconds.
         socket_timeout_s: time-out of any other reply, in seconds.
+        retry: what redis-py passes commands through; must not repeat them.
     """
     return redis.Redis.from_url(
         settings.redis_url.get_secret_value(),
@@ -48,7 +51,7 @@ def connect(
         socket_connect_timeout=connect_timeout_s,
         socket_timeout=socket_timeout_s + blocking_s,
         socket_keepalive=True,
-        retry=Retry(NoBackoff(), 0),
+        retry=retry or Retry(NoBackoff(), 0),
         retry_on_error=[],
     )
 

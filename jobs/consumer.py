@@ -30,7 +30,7 @@ class JobConsumer:
         self._image_bytes = settings.image_shape.num_bytes
         self._observer = observer or JobConsumerObserver()
         self._keys = Keys(settings)
-        self._connection = PipelinedConnection(settings, blocking_s=POP_TIMEOUT_S)
+        self._connection = PipelinedConnection(connect(settings, POP_TIMEOUT_S, protocol=3))
         self._clock = RedisClock(connect(settings))
         self._worker = worker
         self._model = model

@@ -7,6 +7,7 @@ import redis
 from errors import QueueUnavailable
 from jobs.clock import RedisClock
 from jobs.connection import RETRY_AFTER_S, connect, redis_errors_as_unavailable
+from jobs.hang_detector import connect_impatiently
 from jobs.log_once import LogOnce
 from jobs.observers import QueueState
 from jobs.protocol import Keys, WorkerInfo
@@ -29,7 +30,7 @@ class QueueMonitor:
         self._heartbeat_ttl_s = settings.heartbeat_ttl_s
         self._capacity = settings.queue_capacity
         self._keys = Keys(settings)
-        self._redis = connect(settings)
+        self._redis = connect_impatiently(settings)
         self._clock = RedisClock(self._redis)
         impatient = connect(settings, connect_timeout_s=STATE_TIMEOUT_S, socket_timeout_s=STATE_TIMEOUT_S)
         self._state_script = impatient.register_script(_STATE_SCRIPT)

@@ -10,9 +10,7 @@ from typing import Any
 import redis
 from hiredis import PushNotification
 
-from jobs.connection import connect
 from logger import log
-from settings import Settings
 
 Command = tuple[str | bytes | float, ...]
 
@@ -21,16 +19,15 @@ class PipelinedConnection:
     """For one thread at a time; connects on first use, and again after an error.
 
     Args:
-        settings: where Redis is.
-        blocking_s: how long commands may block in Redis, in seconds.
+        client: tells where and how to connect, with RESP3; its own connections are not used.
 
     Attributes:
         used: a call has succeeded, so the connection was good once.
     """
 
-    def __init__(self, settings: Settings, blocking_s: float = 0) -> None:
+    def __init__(self, client: redis.Redis) -> None:
         # redis-py's types do not know the lower-level calls of a connection.
-        self._connection: Any = connect(settings, blocking_s, protocol=3).connection_pool.make_connection()
+        self._connection: Any = client.connection_pool.make_connection()
         self._unread = 0
         self.used = False
 
@@ -53,6 +50,10 @@ class PipelinedConnection:
         Raises:
             redis.RedisError: Redis cannot be reached, or has refused a command, or a part of a transaction.
         """
+        # As redis-py's client does: here the client's `retry` sees that Redis hangs.
+        return self._connection.retry.call_with_retry(lambda: self._call(*commands), lambda _error: None)
+
+    def _call(self, *commands: Command) -> Any:
         earlier = self._unread
         self.send(*commands)
         for error in self._read(earlier)[1]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import redis
 
+from jobs.hang_detector import connect_impatiently
 from jobs.pipelined_connection import Command, PipelinedConnection
 from logger import log
 from settings import Settings
@@ -21,7 +22,7 @@ class ReplyChannels:
     """Leases channels; safe to use from many threads."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self._client = connect_impatiently(settings, protocol=3)
         self._idle: deque[PipelinedConnection] = deque()
 
     @contextmanager
@@ -42,7 +43,7 @@ class ReplyChannels:
 
     def new_connection(self) -> PipelinedConnection:
         """Return a connection that nobody has used yet."""
-        return PipelinedConnection(self._settings)
+        return PipelinedConnection(self._client)
 
     def return_connection(self, connection: PipelinedConnection) -> None:
         """Keep a connection for the next request."""

@@ -8,6 +8,7 @@ from limits import RateLimitItem, RateLimitItemPerMinute, parse_many
 
 from errors import TooManyRequests, Unauthorized
 from jobs.connection import connect, redis_errors_as_unavailable
+from jobs.hang_detector import connect_impatiently
 from logger import log
 from settings import Settings
 from web.request_counter import RequestCounter, client_of
@@ -25,7 +26,7 @@ class Access:
     def __init__(self, settings: Settings) -> None:
         self._keys = [_digest(key) for key in settings.api_keys.get_secret_value().replace(",", " ").split()]
         self._limits: list[RateLimitItem] = parse_many(settings.rate_limit) if settings.rate_limit else []
-        self._requests = RequestCounter(settings, connect(settings))
+        self._requests = RequestCounter(settings, connect_impatiently(settings))
         impatient = connect(settings, connect_timeout_s=WRONG_KEYS_TIMEOUT_S, socket_timeout_s=WRONG_KEYS_TIMEOUT_S)
         self._wrong_keys = RequestCounter(settings, impatient)
 

@@ -14,7 +14,7 @@ from typing import cast
 import redis
 
 from errors import QueueUnavailable
-from jobs.connection import connect
+from jobs.hang_detector import connect_impatiently
 from jobs.protocol import JobResult, Keys, WorkerInfo
 from logger import log
 from pictures.decoding import DECODING_VERSION, DecodingOptions
@@ -37,7 +37,7 @@ class ResultCache:
         self.enabled = settings.cache_ttl_s > 0
         self._ttl_s = settings.cache_ttl_s
         self._keys = Keys(settings)
-        self._redis = connect(settings)
+        self._redis = connect_impatiently(settings)
         self._workers = workers
         self._networks: list[str] = []
         self._refresh_networks_at = 0.0

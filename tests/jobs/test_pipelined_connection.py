@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 import redis
 
+from jobs.connection import connect
 from jobs.pipelined_connection import PipelinedConnection
 from settings import Settings
 from tests.conftest import Client, MakeSettings
@@ -33,7 +34,7 @@ def string_key(settings: Settings, client: Client) -> str:
 def test_a_refused_command_raises_and_does_not_shift_later_replies(
     refused: RefusedCall, string_key: str, settings: Settings
 ) -> None:
-    connection = PipelinedConnection(settings)
+    connection = PipelinedConnection(connect(settings, protocol=3))
     with pytest.raises(redis.ResponseError):
         refused(connection, string_key)
     assert connection.call(("ECHO", "mine")) == b"mine"
@@ -42,20 +43,20 @@ def test_a_refused_command_raises_and_does_not_shift_later_replies(
 def test_errors_of_commands_whose_replies_are_discarded_do_not_affect_later_calls(
     string_key: str, settings: Settings
 ) -> None:
-    connection = PipelinedConnection(settings)
+    connection = PipelinedConnection(connect(settings, protocol=3))
     connection.send(("UNSUBSCRIBE", "channel"), ("LPUSH", string_key, "x"))
     assert connection.call(("ECHO", "mine")) == b"mine"
 
 
 def test_messages_between_replies_are_skipped(settings: Settings) -> None:
-    connection = PipelinedConnection(settings)
+    connection = PipelinedConnection(connect(settings, protocol=3))
     connection.call(("SUBSCRIBE", "channel"))
     assert connection.call(("PUBLISH", "channel", "to myself"), ("ECHO", "mine")) == b"mine"
 
 
 def test_a_connection_to_a_server_that_became_a_replica_is_replaced(make_settings: MakeSettings) -> None:
     with embedded_redis() as url, redis.Redis.from_url(url) as client:
-        connection = PipelinedConnection(make_settings(redis_url=url))
+        connection = PipelinedConnection(connect(make_settings(redis_url=url), protocol=3))
         before = connection.call(("CLIENT", "ID"))
         client.replicaof("127.0.0.1", 1)
         with pytest.raises(redis.ReadOnlyError):
