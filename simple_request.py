@@ -23,7 +23,9 @@ def main() -> int:
     parser.add_argument("image", nargs="*", help="pictures, folders, or - for standard input (default: the castle)")
     parser.add_argument("--json", action="store_true", help="print whole answers as JSON, one a line")
     parser.add_argument("--wait", type=positive, metavar="S", help="wait up to S seconds until the service is ready")
-    retry_help = "while the service is busy, try again for up to S seconds a picture (default: %(default)g)"
+    retry_help = (
+        "try again for up to S seconds a picture while the service is busy or breaks off (default: %(default)g)"
+    )
     parser.add_argument("--retry", type=non_negative, default=RETRY_S, metavar="S", help=retry_help)
     add_common_options(parser)
     args = parser.parse_args()

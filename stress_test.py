@@ -37,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--image", action="append", metavar="PATH", help=image_help)
     timeout_help = "give a request up when nothing comes for S seconds (default: %(default)g)"
     parser.add_argument("--timeout", type=positive, default=TIMEOUT_S, metavar="S", help=timeout_help)
+    retry_help = "send again, up to 3 times, what broke before an answer came (default: it has failed)"
+    parser.add_argument("--retry", action="store_true", help=retry_help)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the latencies there (needs matplotlib)")
     add_common_options(parser)

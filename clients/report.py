@@ -85,6 +85,7 @@ class Report:
         histogram_ms: of the same latencies.
         held_back: how many were sent late, since too many others were in flight.
         longest_delay_ms: how late a request was sent at most.
+        retries: how often a request was sent again, since its connection broke before an answer came.
     """
 
     rate: float | None
@@ -99,9 +100,10 @@ class Report:
     histogram_ms: list[Bucket]
     held_back: int
     longest_delay_ms: float
+    retries: int = 0
 
     @classmethod
-    def of(cls, results: Results, rate: float | None, concurrency: int | None) -> Self:
+    def of(cls, results: Results, rate: float | None, concurrency: int | None, retries: int = 0) -> Self:
         """Compute the figures."""
         samples = list(results.samples)
         latencies_ms = [sample.latency_s * 1000 for sample in samples]
@@ -119,6 +121,7 @@ class Report:
             histogram_ms=histogram(latencies_ms),
             held_back=results.held_back,
             longest_delay_ms=max((sample.delay_s * 1000 for sample in samples), default=0.0),
+            retries=retries,
         )
 
     @property
@@ -140,6 +143,8 @@ class Report:
         lines += [f"  {outcome}: {count}" for outcome, count in self.outcomes.items()]
         if self.unfinished:
             lines.append(f"  given up: {self.unfinished}")
+        if self.retries:
+            lines.append(f"  sent again: {self.retries}")
         if self.latency_ms:
             shown = ", ".join(f"{name} {ms:.0f} ms" for name, ms in self.latency_ms.items())
             lines.append(f"  latency: {shown}")

@@ -1,12 +1,15 @@
 """Sends pictures to the service, over connections that are kept open."""
 
 import itertools
+import threading
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Self
 
 import urllib3
 from urllib3.connectionpool import connection_from_url
 from urllib3.exceptions import HTTPError
+
+from clients.send_again import causes, send_again
 
 
 class Reply(NamedTuple):
@@ -21,10 +24,27 @@ class Sender:
 
     It is light, since it often shares the machine with the service: forms are encoded once, and urllib3 costs a quarter
     of what `requests` does.
+
+    Args:
+        url: of the service.
+        pictures: the files' contents.
+        connections: how many are kept open.
+        timeout_s: when a request is given up for which nothing comes, in seconds.
+        api_key: where one is required.
+        retry: send again what broke before an answer came.
+
+    Attributes:
+        retries: how often something was sent again.
     """
 
     def __init__(
-        self, url: str, pictures: Sequence[bytes], connections: int, timeout_s: float, api_key: str | None = None
+        self,
+        url: str,
+        pictures: Sequence[bytes],
+        connections: int,
+        timeout_s: float,
+        api_key: str | None = None,
+        retry: bool = False,
     ) -> None:
         forms = [urllib3.encode_multipart_formdata({"image": ("image", picture)}) for picture in pictures]
         self._forms = itertools.cycle(forms)
@@ -32,6 +52,10 @@ class Sender:
         # Each request takes the connection that was used last, so there are never more than are needed at once.
         self._pool = connection_from_url(url, maxsize=connections, timeout=timeout_s, retries=False)
         self._url = f"{url}/predict"
+        # No further try is begun after this time.
+        self._retry_s = timeout_s if retry else 0.0
+        self.retries = 0
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -48,20 +72,24 @@ class Sender:
         body, content_type = next(self._forms)
         headers = self._headers | {"Content-Type": content_type}
         try:
-            response = self._pool.urlopen("POST", self._url, body, headers)
+            response = send_again(
+                lambda: self._pool.urlopen("POST", self._url, body, headers), self._retry_s, self._count_retry
+            )
         except HTTPError as error:
             return Reply(_reason(error), {})
         return Reply(str(response.status), response.headers)
 
+    def _count_retry(self, _wait_s: float) -> None:
+        with self._lock:
+            self.retries += 1
+
 
 def _reason(error: BaseException) -> str:
     """Return the system's words for what is behind an error of urllib3."""
-    causes = [error]
-    while cause := causes[-1].__cause__ or causes[-1].__context__:
-        causes.append(cause)
-    for cause in causes:
+    chain = list(causes(error))
+    for cause in chain:
         if isinstance(cause, OSError) and cause.strerror:
             return cause.strerror.lower()
-    if any(isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError) for cause in causes):
+    if any(isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError) for cause in chain):
         return "timeout"
     return "connection lost" if isinstance(error, urllib3.exceptions.ProtocolError) else type(error).__name__

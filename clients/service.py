@@ -8,6 +8,7 @@ from typing import Any, Self
 import requests
 
 from clients.options import is_loopback
+from clients.send_again import send_again
 
 TIMEOUT_S = 60
 LOOK_INTERVAL_S = 0.25
@@ -40,26 +41,32 @@ class Service:
         self._session.close()
 
     def classify(
-        self, upload: bytes, retry_s: float, on_busy: Callable[[str, float], object] = lambda _why, _s: None
+        self, upload: bytes, retry_s: float, on_retry: Callable[[str, float], object] = lambda _why, _s: None
     ) -> dict[str, Any]:
         """Send one picture and return the service's answer, which may be an error.
 
         Args:
             upload: the file's content.
-            retry_s: how long to try again while the service is busy, in seconds.
-            on_busy: called with the service's reason, and the time until the next try in seconds.
+            retry_s: how long to try again while the service is busy, or the connection breaks before an answer came,
+                in seconds.
+            on_retry: called with the reason, and the time until the next try in seconds.
 
         Raises:
             requests.RequestException: nothing that speaks JSON answers at that address.
         """
+
+        def post() -> requests.Response:
+            return self._session.post(f"{self._url}/predict", files={"image": upload}, timeout=TIMEOUT_S)
+
         end = time.monotonic() + retry_s
         while True:
-            response = self._session.post(f"{self._url}/predict", files={"image": upload}, timeout=TIMEOUT_S)
+            left_s = end - time.monotonic()
+            response = send_again(post, left_s, lambda wait_s: on_retry("No answer: the connection broke.", wait_s))
             wait_s = _retry_after_s(response)
             if wait_s is None or time.monotonic() + wait_s > end:
                 answer: dict[str, Any] = response.json()
                 return answer
-            on_busy(_detail(response), wait_s)
+            on_retry(_detail(response), wait_s)
             time.sleep(wait_s)
 
     def is_ready(self, timeout_s: float) -> bool:

@@ -24,7 +24,7 @@ class SimpleClient:
         api_key: None where none is required.
         as_json: print whole answers, one a line.
         wait_s: how long to wait until the service is ready, in seconds.
-        retry_s: how long to try again while it is busy, in seconds.
+        retry_s: how long to try again while it is busy or the connection breaks, in seconds.
     """
 
     url: str
@@ -56,7 +56,7 @@ class SimpleClient:
             upload = sys.stdin.buffer.read() if image == STANDARD_INPUT else Path(image).read_bytes()
         except OSError as error:
             return {"success": False, "detail": error.strerror}
-        return service.classify(upload, self.retry_s, _say_busy)
+        return service.classify(upload, self.retry_s, _say_retry)
 
     def _show(self, image: str, answer: dict[str, Any], with_name: bool) -> bool:
         """Print one answer, and tell whether it was a good one."""
@@ -79,7 +79,7 @@ class SimpleClient:
         return str(answer.get("detail", answer))
 
 
-def _say_busy(reason: str, wait_s: float) -> None:
+def _say_retry(reason: str, wait_s: float) -> None:
     print(f"{reason} (next try in {wait_s:g} s)", file=sys.stderr)
 
 

@@ -36,7 +36,7 @@ def run_stress_test(args: argparse.Namespace, default_image: Path) -> int:
     rate = None if args.concurrency else args.rate or DEFAULT_RATE
     connections = args.concurrency or MAX_IN_FLIGHT
     with (
-        Sender(args.url, images, connections, args.timeout, args.api_key) as sender,
+        Sender(args.url, images, connections, args.timeout, args.api_key, args.retry) as sender,
         stop_on_signal() as stop,
         progress_bar(count, "requests", stop) as tick,
     ):
@@ -47,7 +47,7 @@ def run_stress_test(args: argparse.Namespace, default_image: Path) -> int:
             else:
                 load.closed_loop(args.concurrency, count, args.duration)
         interrupted = stop.is_set()
-    report = Report.of(load.results, rate, args.concurrency)
+    report = Report.of(load.results, rate, args.concurrency, sender.retries)
     print(report.text())
     try:
         _save(load.results, report, args)

@@ -73,6 +73,13 @@ def test_a_service_that_is_busy_for_too_long_fails_the_picture(retry_after: str 
     assert len(busy.authorizations) == 1
 
 
+@pytest.mark.parametrize("status", [400, 500, 504])
+def test_an_answered_request_is_not_sent_again(status: int, busy: Busy) -> None:
+    busy.statuses = [status]
+    assert run_script("simple_request.py", "--url", busy.url).returncode == 1
+    assert len(busy.authorizations) == 1
+
+
 def test_without_retries_a_busy_service_fails_the_picture_at_once(busy: Busy) -> None:
     busy.statuses, busy.retry_after = [503], "1"
     assert run_script("simple_request.py", "--retry", "0", "--url", busy.url).returncode == 1

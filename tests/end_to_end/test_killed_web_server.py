@@ -1,0 +1,72 @@
+"""A web server's process that is killed: its requests are lost, and the clients send them again."""
+
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from benchmarks.services import Process, Services, wait_until
+from settings import Settings
+from tests.conftest import MakeSettings, picture
+from tests.support.faults import FAST_DETECTION, start_faulty_worker
+
+
+@pytest.fixture
+def settings(colour_settings: MakeSettings) -> Settings:
+    return colour_settings(**FAST_DETECTION)
+
+
+@pytest.fixture
+def red(tmp_path: Path) -> Path:
+    path = tmp_path / "red.png"
+    path.write_bytes(picture("red"))
+    return path
+
+
+@pytest.fixture
+def web_server(services: Services) -> tuple[Process, str]:
+    """A web server of one process, and a slow worker."""
+    start_faulty_worker(services, delay_s=1)
+    return services.start_web_server(LOG_LEVEL="debug")
+
+
+def kill_process_with_requests(web_server: Process, count: int) -> None:
+    """Kill the process that serves, once it holds that many requests; the web server starts another."""
+    wait_until(lambda: web_server.output.count("job_queued") == count)
+    for process in psutil.Process(web_server.popen.pid).children():
+        process.kill()
+
+
+def test_the_simple_client_sends_again_what_broke_and_says_so(
+    web_server: tuple[Process, str], services: Services, red: Path
+) -> None:
+    process, url = web_server
+    client = services.start_command([sys.executable, "simple_request.py", str(red), "--url", url])
+    kill_process_with_requests(process, 1)
+    assert client.popen.wait(60) == 0
+    assert client.output.startswith("No answer: the connection broke. (next try in 0.5 s)\n1. red:")
+
+
+def test_the_simple_client_sends_nothing_again_when_told_so(
+    web_server: tuple[Process, str], services: Services, red: Path
+) -> None:
+    process, url = web_server
+    client = services.start_command([sys.executable, "simple_request.py", str(red), "--retry", "0", "--url", url])
+    kill_process_with_requests(process, 1)
+    assert client.popen.wait(60) == 1
+    assert process.output.count("job_queued") == 1
+    assert "next try" not in client.output
+
+
+@pytest.mark.parametrize(("options", "code"), [(["--retry"], 0), ([], 1)])
+def test_the_load_generator_sends_again_only_when_told_so_and_counts_it(
+    options: list[str], code: int, web_server: tuple[Process, str], services: Services, red: Path
+) -> None:
+    process, url = web_server
+    load = ["--requests", "3", "--concurrency", "3", "--image", str(red), *options]
+    client = services.start_command([sys.executable, "stress_test.py", *load, "--url", url])
+    kill_process_with_requests(process, 3)
+    assert client.popen.wait(60) == code
+    assert ("  200: 3\n  sent again: 3\n" in client.output) == bool(options)
+    assert ("3 failed\n" in client.output) != bool(options)
