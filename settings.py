@@ -86,6 +86,8 @@ class Settings(BaseSettings):
     api_key: SecretStr = SecretStr("")
     rate_limit: str = ""
     trusted_proxies: Annotated[int, Field(ge=0)] = 0
+    # Separated by commas; empty: any.
+    trusted_hosts: str = ""
 
     server_name: str = ""
     log_format: Literal["text", "json"] = "text"

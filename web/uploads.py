@@ -1,6 +1,7 @@
 """Extracts the picture from a request: a file in a multipart form, or the body itself."""
 
 from flask import Request, request
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
 from errors import BadImage, ImageTooLarge, UnsupportedFormat
@@ -54,6 +55,10 @@ def _file_of_form() -> bytes:
         files = request.files.getlist("image")
     except ValueError as error:
         raise BadImage(f"The multipart form is broken or incomplete: {error}.") from error
+    except RequestEntityTooLarge:
+        if (request.content_length or 0) > (request.max_content_length or 0):
+            raise
+        raise BadImage(f"The form has more than {request.max_form_parts} fields.") from None
     if len(files) > 1:
         raise BadImage("There are several pictures in the field `image`; send one per request.")
     if files:

@@ -3,15 +3,18 @@
 import io
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from benchmarks.services import wait_until
 from errors import DeadlineExceeded, JobFailed, QueueUnavailable, ServiceError
 from settings import Settings
 from tests.conftest import INFO, MakeSettings, picture
 from tests.support.stub_queue import StubQueue, form, stub_app
+from web.health import MetricsCopy
 
 
 @pytest.fixture
@@ -110,6 +113,20 @@ def test_the_queues_errors_have_their_own_status(
     response = http.post("/predict", data=form(picture()))
     assert_problem(response, status, error.detail)
     assert response.headers.get("Retry-After") == retry_after
+
+
+def test_only_trusted_hosts_may_be_named(make_settings: MakeSettings, queue: StubQueue) -> None:
+    http = stub_app(make_settings(trusted_hosts="localhost, .example.com"), queue).test_client()
+    for host, status in {"localhost": 200, "a.example.com": 200, "evil.com": 400}.items():
+        assert http.get("/livez", headers={"Host": host}).status_code == status
+    assert_problem(http.get("/livez", headers={"Host": "evil.com"}), 400, "not trusted")
+
+
+def test_metrics_asked_for_in_a_loop_are_made_once_a_second() -> None:
+    texts = iter([b"first", b"second"])
+    copy = MetricsCopy(SimpleNamespace(text=lambda: next(texts)))  # type: ignore[arg-type]
+    assert [copy.text() for _ in range(10)] == [b"first"] * 10
+    wait_until(lambda: copy.text() == b"second")
 
 
 def test_an_unexpected_error_is_logged_and_not_shown(
