@@ -52,9 +52,12 @@ class Connection(asyncio.Protocol):
     Args:
         owner: of all connections.
         connected_socket: from which nobody else reads.
+        client: its other end.
     """
 
-    def __init__(self, owner: ConnectionOwner, connected_socket: socket.socket) -> None:
+    def __init__(self, owner: ConnectionOwner, connected_socket: socket.socket, client: Address) -> None:
+        self.client = client
+        self.server = Address(*connected_socket.getsockname()[:2])
         self.state = State.RECEIVING
         self._owner = owner
         self._socket = connected_socket
@@ -72,8 +75,6 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = cast(asyncio.Transport, transport)
-        self.client = Address(*transport.get_extra_info("peername")[:2])
-        self.server = Address(*transport.get_extra_info("sockname")[:2])
         self._set_state(State.RECEIVING)
 
     def connection_lost(self, _error: Exception | None) -> None:

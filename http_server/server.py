@@ -91,7 +91,7 @@ class Server:
     def _accept(self, listener: socket.socket) -> None:
         """Accept one connection, so that the other processes of the server get theirs."""
         try:
-            connected_socket, _address = listener.accept()
+            connected_socket, address = listener.accept()
         except BlockingIOError:  # another process was faster
             return
         except OSError:  # there are no more files or no memory
@@ -102,7 +102,7 @@ class Server:
         connected_socket.setblocking(False)
         if len(self._opening) + len(self._waiting) + len(self._answering) >= self.limits.connections:
             self._drop_oldest()
-        connection = Connection(self, connected_socket)
+        connection = Connection(self, connected_socket, Address(*address[:2]))
         self._opening.add(connection)
         task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: connection, connected_socket))
         self._tasks.add(task)

@@ -59,7 +59,7 @@ class Running:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        server = Server(self.app, self._limits, lambda refusal, _client: self.refused.append(refusal))
+        self._server = server = Server(self.app, self._limits, lambda refusal, _client: self.refused.append(refusal))
         server.listen([self._listener])
         self._ready.set()
         await self._stop.wait()
@@ -69,6 +69,9 @@ class Running:
         connection = self.stack.enter_context(socket.create_connection(self._listener.getsockname(), TIMEOUT_S))
         connection.sendall(sent)
         return connection
+
+    def connections(self) -> int:
+        return len(self._server._opening) + len(self._server._waiting) + len(self._server._answering)
 
     def begin_to_drain(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)

@@ -13,6 +13,9 @@ from tests.http_server.conftest import Running, Start
 GET = b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
 
+# Of SO_LINGER: on, for no time, so that closing resets the connection: socket(7).
+RESET = b"\1\0\0\0\0\0\0\0"
+
 
 def post(body: bytes, path: bytes = b"/") -> bytes:
     return POST % (path, len(body)) + body
@@ -167,9 +170,21 @@ def test_the_app_is_told_that_its_client_has_hung_up(version: bytes, server: Run
 def test_a_client_that_resets_its_connection_has_hung_up(server: Running) -> None:
     connection = server.connect(GET % b"/wait")
     wait_until(lambda: server.app.environs)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     connection.close()
     assert server.app.clients_gone.acquire(timeout=30)
+
+
+def test_connections_that_are_reset_before_anybody_looks_leave_nothing_behind(
+    server: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(200):
+        connection = server.connect()
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        connection.close()
+    assert answer(server.connect(GET % b"/"))[0] == 200
+    wait_until(lambda: server.connections() == 1)
+    assert caplog.text == ""
 
 
 def test_clients_that_do_not_read_keep_nobody_waiting(start: Start) -> None:
