@@ -1,20 +1,43 @@
-"""Metrics that the processes of one web server share, through files in a temporary folder."""
+"""Metrics that the processes of one web server share, through files in a temporary folder.
+
+prometheus_client maps sparse files into memory. Where the file system is full, a write into such a hole kills the
+process with SIGBUS, so the files of each process are written here first, with room for all labels.
+"""
 
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+from logger import log
 
 # prometheus_client reads it when it is imported, so this module and its users import that library late.
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+# The files of a process, as prometheus_client names them, by type of metric; and of the gauges, by mode.
+FILES = ("counter_{}.db", "histogram_{}.db", "gauge_livesum_{}.db")
+# Enough for every method with every endpoint and status. prometheus_client takes a file as it is.
+FILE_BYTES = 256 * 1024
+# Where the temporary folder is full, this is a file system of its own on Linux.
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 
 
 @contextmanager
-def shared_metrics() -> Iterator[None]:
-    """Let all processes forked inside of this block share their metrics; the folder is removed at the end."""
+def shared_metrics(processes: int) -> Iterator[None]:
+    """Let all processes forked inside of this block share their metrics; the folder is removed at the end.
+
+    Where no folder has room, each process counts for itself, and the log tells.
+
+    Args:
+        processes: how many there will be.
+    """
     parent = os.getpid()
-    folder = os.environ[FOLDER_VARIABLE] = tempfile.mkdtemp(prefix="classifier-metrics-")
+    folder = _folder_with_room(processes * len(FILES) * FILE_BYTES)
+    if folder is None:
+        yield
+        return
+    os.environ[FOLDER_VARIABLE] = str(folder)
     try:
         yield
     finally:
@@ -24,13 +47,54 @@ def shared_metrics() -> Iterator[None]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def join_shared_metrics() -> None:
+    """Make the files of this process, before its first metric; without room for them it counts for itself."""
+    if not are_shared():
+        return
+    files = [Path(os.environ[FOLDER_VARIABLE], name.format(os.getpid())) for name in FILES]
+    try:
+        for file in files:
+            file.write_bytes(bytes(FILE_BYTES))
+    except OSError as error:
+        log("metrics_not_shared", level="warning", error=error)
+        del os.environ[FOLDER_VARIABLE]
+        for file in files:
+            file.unlink(missing_ok=True)
+
+
 def are_shared() -> bool:
     """Tell whether this process belongs to such a block."""
     return FOLDER_VARIABLE in os.environ
 
 
 def forget_process(pid: int) -> None:
-    """Remove a process that has ended from the gauges; its counts remain."""
-    from prometheus_client.multiprocess import mark_process_dead
+    """Remove a process that has ended from the gauges; its counts remain.
 
-    mark_process_dead(pid)  # type: ignore[no-untyped-call]
+    Without prometheus_client, which must not be imported before the fork: a process without room could not choose.
+    """
+    if are_shared():
+        for name in FILES:
+            if name.startswith("gauge"):
+                Path(os.environ[FOLDER_VARIABLE], name.format(pid)).unlink(missing_ok=True)
+
+
+def _folder_with_room(size: int) -> Path | None:
+    errors = []
+    for parent in (None, SHARED_MEMORY):
+        try:
+            # A full temporary folder counts as none, and then mkdtemp raises as well.
+            folder = Path(tempfile.mkdtemp(prefix="classifier-metrics-", dir=parent))
+        except OSError as error:
+            errors.append(error)
+            continue
+        try:
+            trial = folder / "trial"
+            trial.write_bytes(bytes(size))
+            trial.unlink()
+        except OSError as error:
+            errors.append(error)
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            return folder
+    log("metrics_not_shared", level="warning", error="; ".join(map(str, errors)))
+    return None

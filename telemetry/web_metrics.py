@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from prometheus_client.core import GaugeMetricFamily
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+# A comment in that format, for people who wonder about counts that go up and down.
+OWN_COUNTS = b"# These are the counts of one process: there was no room for files that all could share.\n"
 # What the HTTP server answers by itself.
 REFUSALS = (
     HTTPStatus.BAD_REQUEST,
@@ -47,7 +49,7 @@ class WebMetrics(JobClientObserver, DecodingObserver):
 
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._registry = CollectorRegistry()
-        shared = are_shared()
+        self._shared = shared = are_shared()
         if shared:
             MultiProcessCollector(self._registry)  # type: ignore[no-untyped-call]
         if queue_state:
@@ -145,7 +147,7 @@ class WebMetrics(JobClientObserver, DecodingObserver):
         """Return all metrics in Prometheus's format, of CONTENT_TYPE."""
         from prometheus_client import generate_latest
 
-        return generate_latest(self._registry)
+        return (b"" if self._shared else OWN_COUNTS) + generate_latest(self._registry)
 
 
 class _QueueCollector:

@@ -25,7 +25,7 @@ from logger import log
 from pictures.cell_pool import CellPool
 from pictures.confinement import Confinement
 from settings import Settings
-from telemetry.multiprocess import forget_process, shared_metrics
+from telemetry.multiprocess import SHARED_MEMORY, forget_process, join_shared_metrics, shared_metrics
 from telemetry.web_metrics import WebMetrics
 from web.app import FORM_OVERHEAD_BYTES, create_app
 from web.request_scope import RequestObserver
@@ -54,7 +54,7 @@ def serve(settings: Settings) -> None:
     )
     log("web_server_starting", url=f"http://{_address(settings)}", processes=settings.web_processes)
     log("cells_confined", memory=True, files=True, privileges=True, system_calls=Confinement().filters_system_calls)
-    with shared_metrics():
+    with shared_metrics(settings.web_processes):
         WebServer(settings, limits).run()
 
 
@@ -79,6 +79,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]
             "graceful_timeout": int(settings.request_timeout_s) + 1,
             "control_socket_disable": True,
             "logger_class": _GunicornLogger,
+            "worker_tmp_dir": _heartbeat_folder(),
             "child_exit": lambda _arbiter, process: forget_process(process.pid),
         }
         for name, value in options.items():
@@ -88,6 +89,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]
         """Build the app; called in each process, after the fork, so that no connection is shared."""
         settings = self._settings
         monitor = QueueMonitor(settings)
+        join_shared_metrics()
         self.metrics = metrics = WebMetrics(monitor.state)
         cells = CellPool(settings, metrics)
         cells.start()
@@ -144,6 +146,11 @@ class _GunicornLogger(Logger):  # type: ignore[misc]
 
     def setup(self, cfg: Any) -> None:
         self.error_log.propagate = True
+
+
+def _heartbeat_folder() -> str | None:
+    """Return where gunicorn keeps the empty files that tell that a process lives: in memory, where that exists."""
+    return str(SHARED_MEMORY) if os.access(SHARED_MEMORY, os.W_OK | os.X_OK) else None
 
 
 def _tune_garbage_collector() -> None:

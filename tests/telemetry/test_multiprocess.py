@@ -1,0 +1,99 @@
+"""Metrics that processes share: full file systems cost shared counts at most, never a process."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+
+from benchmarks.services import Process, Services, answers, wait_until
+from project import PROJECT_DIR
+from tests.support.file_systems import python_in_own_mounts
+from tools.embedded_redis import free_port
+
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
+# Room for the first page of each file, and not for much more.
+TINY = "size=24k"
+
+
+def start_with_mounts(services: Services, mounts: dict[Path, str], **changes: object) -> tuple[Process, str]:
+    port = free_port()
+    command = python_in_own_mounts(mounts, "run_web_server.py")
+    web_server = services.start_command(command, PORT=port, **changes)
+    url = f"http://127.0.0.1:{port}"
+    wait_until(lambda: answers(f"{url}/livez") or web_server.popen.poll() is not None or "SIGBUS" in web_server.output)
+    return web_server, url
+
+
+@pytest.mark.may_skip_in_ci
+def test_where_no_folder_has_room_each_process_counts_for_itself_and_says_so(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    web_server, url = start_with_mounts(services, {tmp_path: TINY, SHARED_MEMORY: TINY}, WEB_PROCESSES=2)
+    # Over one connection, so that one process answers both.
+    with requests.Session() as session:
+        assert session.get(f"{url}/", timeout=5).ok
+        metrics = session.get(f"{url}/metrics", timeout=5).text
+    assert metrics.startswith("# These are the counts of one process")
+    assert 'classifier_http_requests_total{endpoint="/",method="GET",status="200"} 1.0' in metrics
+    assert web_server.output.count("metrics_not_shared level=warning") == 1
+    assert "No space left on device" in web_server.output
+    assert "SIGBUS" not in web_server.output
+    assert web_server.stop() == 0
+
+
+@pytest.mark.may_skip_in_ci
+def test_a_full_temporary_folder_is_replaced_by_shared_memory(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    web_server, url = start_with_mounts(services, {tmp_path: TINY, SHARED_MEMORY: "size=4m"}, WEB_PROCESSES=2)
+    assert requests.get(f"{url}/metrics", timeout=5).text.startswith("# HELP")
+    assert "metrics_not_shared" not in web_server.output
+    assert "SIGBUS" not in web_server.output
+
+
+@pytest.mark.may_skip_in_ci
+def test_a_folder_that_fills_up_later_costs_a_new_process_only_the_sharing(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    # As large as the files of the first process.
+    web_server, url = start_with_mounts(services, {tmp_path: "size=800k", SHARED_MEMORY: TINY}, WEB_PROCESSES=1)
+    assert requests.get(f"{url}/metrics", timeout=5).text.startswith("# HELP")
+    (first,) = Path(f"/proc/{web_server.popen.pid}/task/{web_server.popen.pid}/children").read_text().split()
+    os.kill(int(first), 9)
+    wait_until(lambda: "metrics_not_shared level=warning" in web_server.output or "SIGBUS" in web_server.output)
+    wait_until(lambda: answers(f"{url}/livez"))
+    assert requests.get(f"{url}/metrics", timeout=5).text.startswith("# These are the counts of one process")
+    assert "SIGBUS" not in web_server.output
+
+
+def test_the_files_of_a_process_never_grow_whatever_clients_ask_for(tmp_path: Path) -> None:
+    code = """
+import sys
+from http import HTTPStatus
+from pathlib import Path
+from telemetry.multiprocess import FILE_BYTES, FILES, join_shared_metrics
+from telemetry.request_record import RequestRecord
+from telemetry.web_metrics import METHODS, WebMetrics
+join_shared_metrics()
+metrics = WebMetrics()
+routes = [f"/endpoint/number/{number}" for number in range(12)]
+for route in routes:
+    for method in [*METHODS, "other"]:
+        for status in (200, 304, 400, 401, 404, 405, 413, 415, 429, 499, 500, 503, 504):
+            metrics.finished(RequestRecord("1", method, route, route, status=status))
+files = list(Path(sys.argv[1]).iterdir())
+assert len(files) == len(FILES), files
+for file in files:
+    assert file.stat().st_size == FILE_BYTES, file
+    assert file.stat().st_blocks * 512 >= FILE_BYTES, file
+"""
+    environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, cwd=PROJECT_DIR, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
