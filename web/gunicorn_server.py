@@ -8,6 +8,7 @@ import resource
 import signal
 import socket
 import sys
+import time
 from typing import Any
 
 from flask import Flask
@@ -28,6 +29,7 @@ from settings import Settings
 from telemetry.multiprocess import SHARED_MEMORY, forget_process, join_shared_metrics, shared_metrics
 from telemetry.web_metrics import WebMetrics
 from web.app import FORM_OVERHEAD_BYTES, create_app
+from web.process_restarts import PatientArbiter, RestartPauses
 from web.request_scope import RequestObserver
 
 # Connections that a process keeps open at most, whether or not they have a request in progress; each takes some 10 KB.
@@ -64,6 +66,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]
     def __init__(self, settings: Settings, limits: Limits) -> None:
         self.limits = limits
         self._settings = settings
+        self._pauses = RestartPauses()
         super().__init__()
 
     def load_config(self) -> None:
@@ -80,10 +83,14 @@ class WebServer(BaseApplication):  # type: ignore[misc]
             "control_socket_disable": True,
             "logger_class": _GunicornLogger,
             "worker_tmp_dir": _heartbeat_folder(),
-            "child_exit": lambda _arbiter, process: forget_process(process.pid),
+            "child_exit": lambda _arbiter, process: self._ended(process),
         }
         for name, value in options.items():
             self.cfg.set(name, value)
+
+    def run(self) -> None:
+        """Run until told to stop."""
+        PatientArbiter(self, self._pauses).run()
 
     def load(self) -> Flask:
         """Build the app; called in each process, after the fork, so that no connection is shared."""
@@ -97,6 +104,10 @@ class WebServer(BaseApplication):  # type: ignore[misc]
         app = create_app(settings, jobs, monitor, metrics, cells, _tracers(settings))
         _tune_garbage_collector()
         return app
+
+    def _ended(self, process: "_ServerProcess") -> None:
+        forget_process(process.pid)
+        self._pauses.died(process.started)
 
 
 def check_port(host: str, port: int) -> None:
@@ -112,6 +123,10 @@ def check_port(host: str, port: int) -> None:
 
 class _ServerProcess(Worker):  # type: ignore[misc]
     """What each process does."""
+
+    def __init__(self, *arguments: Any) -> None:
+        self.started = time.monotonic()
+        super().__init__(*arguments)
 
     def init_signals(self) -> None:
         """Leave signals to the event loop."""
