@@ -12,7 +12,7 @@ ALONE = Phase("silent", requests_per_s=100, p50_ms=20, p99_ms=50, failed=0, othe
 
 
 def test_ordinary_clients_are_answered_beside_costly_pictures_and_slow_clients() -> None:
-    done = run_script("-m", "benchmarks.siege", "--seconds", "3")
+    done = run_script("-m", "benchmarks.siege", "--seconds", "1")
     rows = done.stdout.splitlines()[:-1]
     names = ["alone", COSTLY, *KINDS, "alone again"]
     assert [row.startswith(f"{name} ") for name, row in zip(names, rows, strict=True)] == [True] * len(names), (
