@@ -12,6 +12,7 @@ import numpy as np
 
 from inference.engine import Engine, Probabilities, fastest_s
 from inference.graph import cache_name
+from inference.model_cache import ModelCache
 from inference.networks import ModelError, Network, resolve_network
 from inference.openvino_engine import OpenvinoEngine
 from inference.openvino_export import ensure_exported
@@ -96,12 +97,13 @@ def _load(network: Network, engine_name: str, settings: Settings) -> tuple[Netwo
     """Return the network as it is computed, the name of its graph, and the engine."""
     if engine_name == "tensorflow":
         return network, cache_name(network, settings), TensorflowEngine(network, settings)
-    if settings.precision == "int8":
-        network, file = ensure_quantized(network, settings)
-    else:
-        file = ensure_exported(network, settings)
-    # The folder's name identifies the graph, and for 8-bit integers also how they were chosen.
-    return network, file.parent.name, OpenvinoEngine(file, settings.image_shape)
+    with ModelCache(settings) as cache:
+        if settings.precision == "int8":
+            network, file = ensure_quantized(network, settings, cache)
+        else:
+            file = ensure_exported(network, settings, cache)
+        # The folder's name identifies the graph, and for 8-bit integers also how they were chosen.
+        return network, file.parent.name, OpenvinoEngine(file, settings.image_shape)
 
 
 def _results_fingerprint(graph: str, labels: Sequence[str]) -> str:

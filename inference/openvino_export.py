@@ -1,14 +1,12 @@
-"""A network in OpenVINO's format: exported once and kept in MODEL_CACHE_DIR."""
+"""A network in OpenVINO's format: exported once and kept in the cache."""
 
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from inference.graph import cache_name
+from inference.model_cache import ModelCache
 from inference.networks import Network
 from inference.tensorflow_engine import save_frozen_graph
 from logger import log
@@ -34,21 +32,23 @@ def openvino_core() -> "openvino.Core":
     return import_openvino().Core()
 
 
-def ensure_exported(network: Network, settings: Settings) -> Path:
+def ensure_exported(network: Network, settings: Settings, cache: ModelCache) -> Path:
     """Return OpenVINO's copy of the network, after making it if the cache does not have it.
 
     Raises:
-        ModelError: the network cannot be loaded, or does not fit the settings.
+        ModelError: the network cannot be loaded or written, or does not fit the settings.
     """
-    folder = settings.model_cache_dir.expanduser() / cache_name(network, settings)
-    if not folder.exists():
+
+    def make(folder: Path) -> None:
         log("model_exporting", path=folder)
-        with new_folder(folder) as scratch:
-            # By way of a file: OpenVINO's conversion of models in memory fails on Python 3.13 (PEP 667).
-            graph = scratch.with_name("graph.pb")
-            save_frozen_graph(network, settings, graph)
-            save_model(_convert(graph), scratch)
-    return folder / MODEL_FILE
+        # By way of a file: OpenVINO's conversion of models in memory fails on Python 3.13 (PEP 667).
+        graph = folder / "graph.pb"
+        save_frozen_graph(network, settings, graph)
+        model = _convert(graph)
+        save_model(model, folder)
+        graph.unlink()
+
+    return cache.get(cache_name(network, settings), make) / MODEL_FILE
 
 
 def _convert(graph: Path) -> "openvino.Model":
@@ -57,20 +57,12 @@ def _convert(graph: Path) -> "openvino.Model":
 
 
 def save_model(model: "openvino.Model", folder: Path) -> None:
-    """Write a model into a folder without compressing its weights."""
-    import_openvino().save_model(model, folder / MODEL_FILE, compress_to_fp16=False)
+    """Write a model into a folder without compressing its weights.
 
-
-@contextmanager
-def new_folder(folder: Path) -> Iterator[Path]:
-    """Yield a scratch folder, which is renamed when it is complete, unless another worker was faster."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        complete = Path(scratch) / "complete"
-        complete.mkdir()
-        yield complete
-        try:
-            complete.rename(folder)
-        except OSError:
-            if not folder.exists():
-                raise
+    Raises:
+        OSError: it cannot be written.
+    """
+    try:
+        import_openvino().save_model(model, folder / MODEL_FILE, compress_to_fp16=False)
+    except RuntimeError as error:  # of the C++ library, with a whole stack in its message
+        raise OSError(f"OpenVINO cannot write to {folder}, is the disk full?") from error

@@ -1,6 +1,6 @@
 """PRECISION=int8: a network in 8-bit integers, made by NNCF from the float32 export and the user's pictures.
 
-It is kept in MODEL_CACHE_DIR, together with how far its answers agree with float32 on these pictures; the log and the
+It is kept in the cache, together with how far its answers agree with float32 on these pictures; the log and the
 worker's note tell.
 """
 
@@ -22,9 +22,10 @@ from errors import ServiceError
 from helpers import ImageShape
 from inference.engine import Pixels
 from inference.graph import fingerprint
+from inference.model_cache import ModelCache
 from inference.networks import ModelError, Network
 from inference.openvino_engine import OpenvinoEngine
-from inference.openvino_export import MODEL_FILE, ensure_exported, new_folder, openvino_core, save_model
+from inference.openvino_export import MODEL_FILE, ensure_exported, openvino_core, save_model
 from logger import log
 from pictures.decoding import DECODING_VERSION, DecodingOptions, decode_image
 from settings import Settings, install_command
@@ -60,19 +61,18 @@ class Agreement:
         )
 
 
-def ensure_quantized(network: Network, settings: Settings) -> tuple[Network, Path]:
+def ensure_quantized(network: Network, settings: Settings, cache: ModelCache) -> tuple[Network, Path]:
     """Return the network in 8-bit integers, after making it if the cache does not have it.
 
     Returns:
         the network, with a new name and note, and the file in which OpenVINO finds it.
 
     Raises:
-        ModelError: the pictures or NNCF are missing, or the network cannot be quantized.
+        ModelError: the pictures or NNCF are missing, or the network cannot be quantized or written.
     """
     files = _calibration_files(settings.calibration_dir)
-    folder = _folder(network, settings, files)
-    if not folder.exists():
-        _make(folder, network, settings, files)
+    name = _cache_name(network, settings, files, cache)
+    folder = cache.get(name, lambda folder: _make(folder, network, settings, files, cache))
     agreement = Agreement(**orjson.loads((folder / AGREEMENT_FILE).read_bytes()))
     log("int8_agreement", **asdict(agreement))
     note = " ".join(filter(None, [network.note, str(agreement)]))
@@ -98,30 +98,29 @@ def _calibration_files(folder: Path | None) -> list[Path]:
     return [files[index * len(files) // count] for index in range(count)]
 
 
-def _folder(network: Network, settings: Settings, files: Sequence[Path]) -> Path:
-    """Return the folder of the 8-bit network; without NNCF, the newest that any version of it has made."""
+def _cache_name(network: Network, settings: Settings, files: Sequence[Path], cache: ModelCache) -> str:
+    """Return the name of the 8-bit network in the cache; without NNCF, the newest that any version of it has made."""
     digest = hashlib.sha256(
         repr((fingerprint(network, settings), QUANTIZATION_VERSION, DECODING_VERSION, settings.crop)).encode()
     )
     for file in files:
         digest.update(hashlib.sha256(_read(file)).digest())
-    cache = settings.model_cache_dir.expanduser()
     prefix = f"{_name(network)}-{digest.hexdigest()[:16]}-nncf-"
     try:
-        return cache / f"{prefix}{version('nncf')}"
+        return f"{prefix}{version('nncf')}"
     except PackageNotFoundError as error:
-        made = [folder for folder in cache.glob("*") if folder.name.startswith(prefix)]
+        made = cache.names(prefix)
         if not made:
             install = install_command("requirements-int8.txt")
             message = f"PRECISION=int8: NNCF, which makes the 8-bit network, is missing: {install}"
             raise ModelError(message) from error
-        return max(made, key=lambda folder: folder.stat().st_mtime)
+        return made[-1]
 
 
-def _make(folder: Path, network: Network, settings: Settings, files: Sequence[Path]) -> None:
+def _make(folder: Path, network: Network, settings: Settings, files: Sequence[Path], cache: ModelCache) -> None:
     """Quantize the network and compare it with the float32 one."""
     pictures = np.stack([_pixels(file, settings) for file in files])
-    full = ensure_exported(network, settings)
+    full = ensure_exported(network, settings, cache)
     log("quantization_started", path=folder, pictures=len(pictures))
     started = time.monotonic()
     try:
@@ -129,10 +128,9 @@ def _make(folder: Path, network: Network, settings: Settings, files: Sequence[Pa
     except Exception as error:  # NNCF raises almost anything on a network that it does not support
         reason = f"{type(error).__name__}: {error}"
         raise ModelError(f"{network.name} cannot be quantized, use PRECISION=float32: {reason}") from error
-    with new_folder(folder) as scratch:
-        save_model(model, scratch)
-        agreement = _compare(full, scratch / MODEL_FILE, pictures)
-        (scratch / AGREEMENT_FILE).write_bytes(orjson.dumps(agreement))
+    save_model(model, folder)
+    agreement = _compare(full, folder / MODEL_FILE, pictures)
+    (folder / AGREEMENT_FILE).write_bytes(orjson.dumps(agreement))
     log("quantization_done", seconds=time.monotonic() - started)
 
 

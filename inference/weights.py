@@ -41,9 +41,12 @@ def resnet50_weights(timeout_s: float, url: str = RESNET50_URL, md5: str = RESNE
     Raises:
         WeightsUnavailable: there is no such file, and it could not be downloaded in that time.
     """
-    path = keras_home() / "models" / RESNET50_NAME
-    if path.exists():
-        return path
+    try:
+        path = keras_home() / "models" / RESNET50_NAME
+        if path.exists():
+            return path
+    except (OSError, RuntimeError) as error:
+        raise WeightsUnavailable(f"could not be looked for: {error}; set KERAS_HOME") from error
     log("download_started", url=url, path=path, answer_timeout_s=ANSWER_TIMEOUT_S, timeout_s=timeout_s)
     try:
         _download(url, path, md5, timeout_s)
@@ -55,7 +58,11 @@ def resnet50_weights(timeout_s: float, url: str = RESNET50_URL, md5: str = RESNE
 
 
 def keras_home() -> Path:
-    """Return the folder in which Keras keeps its downloads."""
+    """Return the folder in which Keras keeps its downloads.
+
+    Raises:
+        RuntimeError: it is in the home of somebody who has none.
+    """
     return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.colour_network import network_settings, save_network
+from inference.model_cache import ModelCache
 from inference.networks import resolve_network
 from inference.openvino_export import ensure_exported
 from project import PROJECT_DIR
@@ -44,7 +45,8 @@ class Network:
     def exported(self) -> Path:
         """Return the OpenVINO file, from uint8 pixels to probabilities; export it if no worker has done so."""
         settings = self.loaded_settings()
-        return ensure_exported(resolve_network(settings), settings)
+        with ModelCache(settings) as cache:
+            return ensure_exported(resolve_network(settings), settings, cache)
 
 
 def measured_network(name: str, cache: Path) -> Network:
