@@ -6,6 +6,7 @@ Each picture is decoded in a cell of the fast lane and in one of the slow lane, 
 service.
 """
 
+import argparse
 import os
 import socket
 from collections.abc import Callable
@@ -44,6 +45,7 @@ class Cost(NamedTuple):
 
 def main() -> None:
     """Print the table."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     options, lanes = DecodingOptions.of(Settings(_env_file=None)), lane_limits(Settings(_env_file=None))  # type: ignore[call-arg]
     warm_up(options)
     confinement = Confinement()
