@@ -18,6 +18,7 @@ ENTRY_POINTS = ["run_model_server.py", "run_web_server.py", "simple_request.py",
 BASE = {
     "errors": set(),
     "helpers": set(),
+    "listener": set(),
     "logger": set(),
     "project": set(),
     "settings": {"helpers", "project"},

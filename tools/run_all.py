@@ -10,20 +10,23 @@ see docs/operations.md.
 
 import argparse
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import IO, cast
 
 from clients.options import service_url
 from clients.service import Service
+from listener import listen, offered
 from project import PROJECT_DIR
 from settings import Settings, load_settings
-from tools.embedded_redis import RedisNotFound, embedded_redis, free_port
+from tools.embedded_redis import PORTS, RedisNotFound, embedded_redis
 from tools.run_log import RUN_LOG, copy_output
 
 POLL_INTERVAL_S = 0.25
@@ -43,10 +46,12 @@ def main() -> int:
     settings = load_settings()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
-    port = free_port() if demo else _choose_port(settings)
+    _check_temporary_folder()
+    listener = _listen(settings, demo)
+    url = service_url(settings.host, listener.getsockname()[1])
     try:
-        with _redis(settings) as redis_url, _parts(settings, redis_url, port, quiet=demo) as parts:
-            show = _Show(settings, parts, service_url(settings.host, port))
+        with _redis(settings) as redis_url, _parts(settings, redis_url, listener, quiet=demo) as parts:
+            show = _Show(settings, parts, url)
             return show.demo() if demo else show.greeting() or parts.wait()
     except RedisNotFound as error:
         sys.exit(str(error))
@@ -59,25 +64,25 @@ def _stop(_number: int, _frame: object) -> None:
     sys.exit(0)
 
 
-def _choose_port(settings: Settings) -> int:
-    """Return PORT if it was set and is free; otherwise the first free one from its default on."""
+def _check_temporary_folder() -> None:
+    try:
+        tempfile.gettempdir()
+    except OSError as error:
+        sys.exit(f"{error}; is the disk full? TMPDIR names another folder")
+
+
+def _listen(settings: Settings, demo: bool) -> socket.socket:
+    """Listen on PORT if it was set, otherwise on the first free one from its default on; for the demo on any.
+
+    The port is ours from here on, whatever else is started on this machine.
+    """
     asked_for = "port" in settings.model_fields_set
     last = settings.port if asked_for else min(settings.port + PORTS_TRIED, HIGHEST_PORT)
-    for port in range(settings.port, last + 1):
-        if _is_free(settings.host, port):
-            return port
+    for port in random.sample(PORTS, PORTS_TRIED) if demo else range(settings.port, last + 1):
+        with suppress(OSError):
+            return listen(settings.host, port)
     instead = "choose another with PORT" if asked_for else "choose one with PORT and HOST"
     sys.exit(f"port {settings.port} of {settings.host} is taken, or the address is not this machine's; {instead}")
-
-
-def _is_free(host: str, port: int) -> bool:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
 
 
 def _redis(settings: Settings) -> AbstractContextManager[str]:
@@ -88,8 +93,11 @@ def _redis(settings: Settings) -> AbstractContextManager[str]:
 
 
 @contextmanager
-def _parts(settings: Settings, redis_url: str, port: int, quiet: bool) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run the Procfile; at the end stop all of its processes."""
+def _parts(
+    settings: Settings, redis_url: str, listener: socket.socket, quiet: bool
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run the Procfile, with its web server on that socket; at the end stop all of its processes."""
+    port = listener.getsockname()[1]
     path = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])
     environment = os.environ | {"REDIS_URL": redis_url, "PATH": path, "PYTHONUNBUFFERED": "1"}
     environment["LOG_LEVEL"] = "warning" if quiet else settings.log_level
@@ -97,16 +105,17 @@ def _parts(settings: Settings, redis_url: str, port: int, quiet: bool) -> Iterat
     options = ["--app-root", str(PROJECT_DIR), "--procfile", "Procfile", "--env", os.devnull]
     # Each line names its process and time already.
     command = [sys.executable, "-m", "honcho", *options, "start", "--port", str(port), "--no-prefix"]
-    process = subprocess.Popen(command, cwd=PROJECT_DIR, env=environment, stdout=subprocess.PIPE)
-    output = cast(IO[bytes], process.stdout)
-    copying = copy_output(output, as_json=settings.log_format == "json")
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait()
-        copying.join()
-        output.close()
+    with offered(listener) as offer:
+        process = subprocess.Popen(command, cwd=PROJECT_DIR, env=environment | offer, stdout=subprocess.PIPE)
+        output = cast(IO[bytes], process.stdout)
+        copying = copy_output(output, as_json=settings.log_format == "json")
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait()
+            copying.join()
+            output.close()
 
 
 class _Show:

@@ -22,6 +22,7 @@ from http_server.server import Server
 from http_server.wsgi import Address
 from jobs.client import JobClient
 from jobs.monitor import QueueMonitor
+from listener import listen, take_offered
 from logger import log
 from pictures.cell_pool import CellPool
 from pictures.confinement import Confinement
@@ -34,7 +35,6 @@ from web.request_scope import RequestObserver
 
 # Connections that a process keeps open at most, whether or not they have a request in progress; each takes some 10 KB.
 CONNECTIONS = 8192
-BACKLOG = 2048
 NOTIFY_S = 1
 # Python's default is 700. A request's objects hold hardly any cycles, but looking for them cost 3 % of its time.
 ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
@@ -44,7 +44,7 @@ FILES_PER_THREAD = 4
 
 def serve(settings: Settings) -> None:
     """Run one web server until it is told to stop."""
-    check_port(settings.host, settings.port)
+    listener = _listener(settings)
     others = FILES_PER_THREAD * settings.web_threads
     files = _allow_open_files(others + CONNECTIONS)
     limits = Limits(
@@ -57,13 +57,14 @@ def serve(settings: Settings) -> None:
     log("web_server_starting", url=f"http://{_address(settings)}", processes=settings.web_processes)
     log("cells_confined", memory=True, files=True, privileges=True, system_calls=Confinement().filters_system_calls)
     with shared_metrics(settings.web_processes):
-        WebServer(settings, limits).run()
+        WebServer(settings, limits, listener).run()
 
 
 class WebServer(BaseApplication):  # type: ignore[misc]
     """gunicorn with our settings; it reads no file and no variable of its own."""
 
-    def __init__(self, settings: Settings, limits: Limits) -> None:
+    def __init__(self, settings: Settings, limits: Limits, listener: socket.socket) -> None:
+        self._listener = listener
         self.limits = limits
         self._settings = settings
         self._pauses = RestartPauses()
@@ -73,10 +74,10 @@ class WebServer(BaseApplication):  # type: ignore[misc]
         """Tell gunicorn our settings."""
         settings = self._settings
         options: dict[str, object] = {
-            "bind": _address(settings),
+            # gunicorn closes it by its number.
+            "bind": f"fd://{self._listener.detach()}",
             "workers": settings.web_processes,
             "worker_class": _ServerProcess,
-            "backlog": BACKLOG,
             # A process that stops says nothing meanwhile.
             "timeout": int(settings.request_timeout_s) + 30,
             "graceful_timeout": int(settings.request_timeout_s) + 1,
@@ -108,17 +109,6 @@ class WebServer(BaseApplication):  # type: ignore[misc]
     def _ended(self, process: "_ServerProcess") -> None:
         forget_process(process.pid)
         self._pauses.died(process.started)
-
-
-def check_port(host: str, port: int) -> None:
-    """End the program with one clear line where gunicorn would retry."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            sys.exit(f"cannot listen on {host}:{port} ({error.strerror}); choose another with PORT and HOST")
 
 
 class _ServerProcess(Worker):  # type: ignore[misc]
@@ -161,6 +151,15 @@ class _GunicornLogger(Logger):  # type: ignore[misc]
 
     def setup(self, cfg: Any) -> None:
         self.error_log.propagate = True
+
+
+def _listener(settings: Settings) -> socket.socket:
+    """Listen, or end the program with one clear line."""
+    try:
+        return take_offered() or listen(settings.host, settings.port)
+    except OSError as error:
+        reason = error.strerror or error
+        sys.exit(f"cannot listen on {settings.host}:{settings.port} ({reason}); choose another with PORT and HOST")
 
 
 def _heartbeat_folder() -> str | None:

@@ -10,11 +10,15 @@ import sys
 from pathlib import Path
 
 import pytest
+import requests
 
+from benchmarks.processes import process_tree
 from benchmarks.services import Services, answers, redis_servers_of, wait_until
+from listener import listen
 from project import PROJECT_DIR
 from settings import Settings
 from tests.conftest import CASTLE_LINES, MakeSettings
+from tests.support.file_systems import python_in_own_mounts
 from tools import run_all
 from tools.embedded_redis import free_port, packaged_server
 
@@ -72,8 +76,26 @@ def test_a_configured_port_that_is_in_use_is_an_error(services: Services) -> Non
 
 def test_without_a_configured_port_the_next_free_one_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PORT", raising=False)
-    monkeypatch.setattr(run_all, "_is_free", lambda _host, port: port >= 5003)
-    assert run_all._choose_port(Settings(_env_file=None)) == 5003  # type: ignore[call-arg]
+    settings = Settings(_env_file=None)  # type: ignore[call-arg]
+    with run_all._listen(settings, demo=False) as first, run_all._listen(settings, demo=False) as second:
+        assert 5000 <= first.getsockname()[1] < second.getsockname()[1]
+
+
+def test_two_that_are_started_at_once_both_come_up_on_ports_of_their_own(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PORT", raising=False)
+    both = [services.start_module("tools.run_all", REDIS_URL="") for _ in range(2)]
+    urls = set()
+    for everything in both:
+        wait_until(lambda one=everything: "The service is ready" in one.output or one.popen.poll() is not None)  # type: ignore[misc]
+        (url,) = re.findall("open (http://127.0.0.1:[0-9]+) in a browser", everything.output)
+        (worker,) = requests.get(f"{url}/readyz", timeout=5).json()["workers"]
+        assert worker["pid"] in [process.pid for process in process_tree(everything.popen.pid)]
+        urls.add(url)
+    assert len(urls) == 2
+    for everything in both:
+        assert everything.stop() == 0
 
 
 def test_a_json_log_contains_only_json_and_a_proxy_does_not_matter(settings: Settings, tmp_path: Path) -> None:
@@ -111,7 +133,8 @@ def test_a_service_that_does_not_become_ready_in_time_is_an_error(
 ) -> None:
     monkeypatch.setattr(run_all, "START_TIMEOUT_S", 0)
     settings = make_settings(download_timeout_s=0.1, port=free_port())
-    with run_all._parts(settings, f"redis://127.0.0.1:{free_port()}/0", settings.port, quiet=True) as parts:
+    listener = listen(settings.host, settings.port)
+    with run_all._parts(settings, f"redis://127.0.0.1:{free_port()}/0", listener, quiet=True) as parts:
         show = run_all._Show(settings, parts, f"http://127.0.0.1:{settings.port}")
         assert show.greeting() == 1
     assert "The service was not ready after 0.1 s; the log is in" in capsys.readouterr().out
@@ -128,3 +151,19 @@ def test_if_one_part_cannot_start_everything_stops_with_an_error(services: Servi
     assert everything.popen.wait(60) == 1
     assert "no such network" in everything.output
     assert services.running() == []
+
+
+@pytest.mark.may_skip_in_ci
+def test_without_any_temporary_folder_it_ends_with_one_line_that_says_what_to_do(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("TMPDIR", "TEMP", "TMP"):
+        monkeypatch.delenv(name, raising=False)
+    # Where Python looks for one.
+    folders = [path for path in (Path("/tmp"), Path("/var/tmp"), Path("/usr/tmp"), PROJECT_DIR) if path.exists()]  # noqa: S108
+    command = python_in_own_mounts(dict.fromkeys(folders, "bind,ro"), "-m", "tools.run_all")
+    everything = services.start_command(command, REDIS_URL="")
+    assert everything.popen.wait(60) == 1
+    assert everything.output.startswith("[Errno 2] No usable temporary directory found")
+    assert everything.output.endswith("is the disk full? TMPDIR names another folder\n")
+    assert everything.output.count("\n") == 1
