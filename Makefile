@@ -60,7 +60,7 @@ bench: $(VENV)/installed-dev  ## measure throughput and latency against their ta
 chaos: $(VENV)/installed-dev  ## break the service under load; try: make chaos SECONDS=600 SEED=7
 	@$(BIN)/python -m benchmarks.chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
-siege: $(VENV)/installed-dev  ## send the costliest pictures beside ordinary ones, and see who suffers
+siege: $(VENV)/installed-dev  ## send costly pictures and hold slow connections beside ordinary clients, and see who suffers
 	@$(BIN)/python -m benchmarks.siege --seconds $(SECONDS)
 
 soak: $(VENV)/installed-dev  ## send many requests and see whether memory grows: make soak REQUESTS=20000
