@@ -2,6 +2,7 @@
 
     python -m benchmarks.siege
     python -m benchmarks.siege --seconds 60 --json figures.json
+    python -m benchmarks.siege --only silent idle
 
 The exit code is 1 when one of the ordinary clients' requests fails, or when they lose more than they may: beside costly
 pictures 60 % of the throughput that they have alone, and five times the 99th percentile; beside slow clients 10 %, and
@@ -71,11 +72,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=20, help="of each phase (default: %(default)s)")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--only", nargs="+", choices=[COSTLY, *KINDS], default=[COSTLY, *KINDS], help="these others")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, stop_on_signal() as stop:
         folder = Path(name)
         with Fleet(folder, web_servers=1, workers=1, **make_network(folder)) as fleet:
-            phases = siege(fleet.urls()[0], args.seconds, stop)
+            phases = siege(fleet.urls()[0], args.only, args.seconds, stop)
     if args.json:
         args.json.write_text(json.dumps([asdict(phase) for phase in phases], indent=2) + "\n")
     good = not stop.is_set() and all_hold(phases)
@@ -99,14 +101,17 @@ def holds(alone: Phase, besieged: Phase) -> bool:
     return enough and besieged.p99_ms <= bounds.most_p99 * alone.p99_ms and not besieged.failed
 
 
-def siege(url: str, seconds: float, stop: threading.Event) -> list[Phase]:
-    """Return the phases: the ordinary clients alone, beside each kind of others, and alone again."""
-    pictures = costly_pictures()
+def siege(url: str, only: list[str], seconds: float, stop: threading.Event) -> list[Phase]:
+    """Return the phases: the ordinary clients alone, beside each of these kinds of others, and alone again."""
     _phase("warm-up", url, WARM_UP_S, stop, _nobody)
     others: dict[str, Others] = {
         "alone": _nobody,
-        COSTLY: partial(_send_costly, url, pictures, seconds, stop),
-        **{kind: partial(_be_slow, kind, url, seconds) for kind in KINDS},
+        **{
+            kind: partial(_send_costly, url, costly_pictures(), seconds, stop)
+            if kind == COSTLY
+            else partial(_be_slow, kind, url, seconds)
+            for kind in only
+        },
         "alone again": _nobody,
     }
     phases = []

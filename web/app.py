@@ -48,7 +48,7 @@ def create_app(
     # A picture sent as a text field by mistake gets a message that says so, so it must not be too large for one.
     app.config["MAX_FORM_MEMORY_SIZE"] = app.config["MAX_CONTENT_LENGTH"]
     app.config["TRUSTED_HOSTS"] = settings.trusted_hosts.replace(",", " ").split() or None
-    # Flask would answer `//predict` with a redirect to whatever the client's `Host` says.
+    # Flask would answer a path with two slashes with a redirect to whatever the client's `Host` says.
     app.url_map.merge_slashes = False
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies)  # type: ignore[method-assign]
