@@ -18,7 +18,7 @@ from http_server.wsgi import Address
 class State(Enum):
     """What a connection waits for."""
 
-    # Its client.
+    # Its client: for a request, or until the last answer has left.
     RECEIVING = auto()
     # A thread, with the answer.
     ANSWERING = auto()
@@ -32,6 +32,8 @@ class ConnectionOwner(Protocol):
 
     limits: Limits
     is_draining: bool
+    # Into which one connection reads at a time: it takes out at once what has come.
+    read_buffer: bytearray
 
     def start_request(self, connection: "Connection", request: Request, watch: ClientWatch) -> None:
         """Have the request answered by a thread, which ends in `connection.send`."""
@@ -46,8 +48,11 @@ class ConnectionOwner(Protocol):
         """A request has been answered without the app."""
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """Lives in the event loop's thread; others may only call `send`.
+
+    From a whole request until its answer has left, nothing is read. So a client that sends one request after the other
+    and reads no answers fills its own memory and the system's, not ours.
 
     Args:
         owner: of all connections.
@@ -63,18 +68,20 @@ class Connection(asyncio.Protocol):
         self._socket = connected_socket
         self._loop = asyncio.get_running_loop()
         self._parser = RequestParser(owner.limits.body_bytes)
+        # What came together with the end of a request, of the next ones.
+        self._unread = b""
         self._answering: Request | None = None
         self._refusal: RequestRefused | None = None
         self._held_bytes = 0
         self._discarded_bytes = 0
-        self._early_data = b""
-        self._sends_no_more = False
         self._can_write = True
         self._wait(owner.limits.client_s)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = cast(asyncio.Transport, transport)
+        # Whatever the system does not take at once has to leave before the next request begins.
+        self._transport.set_write_buffer_limits(high=0)
         self._set_state(State.RECEIVING)
 
     def connection_lost(self, _error: Exception | None) -> None:
@@ -83,47 +90,37 @@ class Connection(asyncio.Protocol):
         self._set_state(State.CLOSED)
         self._count_held_bytes()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, _size_hint: int) -> bytearray:
+        """Return where to put what comes."""
+        return self._owner.read_buffer
+
+    def buffer_updated(self, count: int) -> None:
         """Take what has come, and begin to answer when a request is whole."""
         if self.state is State.LINGERING:
-            self._discard(len(data))
-        elif self.state is State.ANSWERING:
-            # A pipeline: its next request has to wait for its turn, and what follows for that.
-            self._early_data = data
-            self._transport.pause_reading()
+            self._discard(count)
         else:
-            self._receive(data)
-
-    def _receive(self, data: bytes) -> None:
-        stage = self._parser.stage
-        try:
-            self._parser.feed(data)
-        except RequestRefused as refusal:
-            self._refusal = refusal
-        if self._parser.stage is not stage:
-            self._wait(self._owner.limits.client_s)
-        self._count_held_bytes()
-        self._advance()
+            self._unread = bytes(memoryview(self._owner.read_buffer)[:count])
+            self._go_on()
 
     def eof_received(self) -> bool:
-        """Refuse what is not whole; return whether the connection stays open for an answer."""
-        self._sends_no_more = True
+        """Refuse what is not whole; return whether the connection stays open, which it never does."""
         if self.state is State.RECEIVING:
             try:
                 self._parser.check_complete()
             except RequestRefused as refusal:
-                self._refusal = refusal
-            self._advance()
-        return self.state is State.ANSWERING
+                self._answer_refusal(refusal)
+        return False
 
     def pause_writing(self) -> None:
-        """Answer no more while the client does not read."""
+        """Begin with no other request while the client does not read."""
         self._can_write = False
 
     def resume_writing(self) -> None:
-        """Answer again."""
+        """Continue, since the client has read."""
         self._can_write = True
-        self._advance()
+        if self.state is State.LINGERING:
+            self._wait(LINGER_S)
+        self._go_on()
 
     @property
     def held_bytes(self) -> int:
@@ -133,59 +130,47 @@ class Connection(asyncio.Protocol):
     def send(self, response: Response) -> None:
         """Send the answer to the request that was started last; called by the thread that has it.
 
-        The thread writes to the socket, so that the client need not wait for the event loop. Nobody else writes while
-        a request is being answered.
+        The thread writes to the socket, so that the client need not wait for the event loop. Nobody else writes or
+        closes while a request is being answered.
         """
-        keep_alive = self._keeps_alive()
+        request = self._answering
+        keep_alive = bool(request and request.keep_alive and not self._owner.is_draining)
+        if request and request.method == "HEAD":
+            response = response._replace(body=b"")
         data = response.serialized(keep_alive)
         sent = 0
-        if not self._transport.get_write_buffer_size():
-            with suppress(OSError):  # the event loop will find out what is wrong
-                sent = self._socket.send(data, socket.MSG_DONTWAIT)
+        with suppress(OSError):  # the event loop will find out what is wrong
+            sent = self._socket.send(data, socket.MSG_DONTWAIT)
         self._loop.call_soon_threadsafe(self._sent, data[sent:], keep_alive)
 
-    def _keeps_alive(self) -> bool:
-        may = self._answering and self._answering.keep_alive
-        return bool(may and not self._sends_no_more and not self._owner.is_draining)
-
     def _sent(self, rest: bytes, keep_alive: bool) -> None:
-        request, self._answering = self._answering, None
+        self._answering = None
         self._count_held_bytes()
-        if self.state is State.CLOSED or not request:
+        if self.state is State.CLOSED:
             return
         if rest:
             self._transport.write(rest)
         if keep_alive:
-            self._wait(KEEPALIVE_S)
+            self._wait(KEEPALIVE_S if self._parser.stage is Stage.IDLE else self._owner.limits.client_s)
             self._set_state(State.RECEIVING)
             self._go_on()
-        elif len(request.body) == request.body_bytes:
-            self._wait(KEEPALIVE_S)
-            self._set_state(State.LINGERING)
-            self._transport.close()
         else:
-            self._transport.resume_reading()
             self._linger()
-
-    def _go_on(self) -> None:
-        """Continue with what came during the last answer."""
-        self._advance()
-        if self._early_data and self.state is State.RECEIVING:
-            data, self._early_data = self._early_data, b""
-            self._transport.resume_reading()
-            self._receive(data)
 
     def refuse(self, status: HTTPStatus, detail: str) -> None:
         """Answer what has come so far with an error, and close."""
-        self._refusal = RequestRefused(status, detail)
-        self._parser.whole.clear()
-        self._advance()
+        if self._can_write:
+            self._answer_refusal(RequestRefused(status, detail))
+        else:  # it reads nothing, so nobody can tell it anything
+            self._forget()
+            self._transport.abort()
 
     def check_time(self) -> None:
         """Drop a client that has had its time, with a word if it had begun to send a request."""
-        if self.state is State.ANSWERING or self._loop.time() < self._deadline + self._extra_s():
+        extra_s = (self._parser.received_bytes + self._discarded_bytes) / MIN_BYTES_PER_S
+        if self.state is State.ANSWERING or self._loop.time() < self._deadline + extra_s:
             return
-        if self.state is State.RECEIVING and self._parser.stage is not Stage.IDLE and self._can_write:
+        if self.state is State.RECEIVING and self._parser.stage is not Stage.IDLE:
             self.refuse(HTTPStatus.REQUEST_TIMEOUT, "The request took too long to arrive.")
         else:
             self._transport.abort()
@@ -194,53 +179,82 @@ class Connection(asyncio.Protocol):
         """Make room for others: close, with a word if the client had begun to send a request."""
         if self.state is State.RECEIVING and self._parser.stage is not Stage.IDLE:
             self.refuse(status, detail)
-        if self._transport.get_write_buffer_size():
-            self._transport.abort()  # since it does not even read
-        else:
+        if self._can_write:
             self._transport.close()
+        else:
+            self._transport.abort()
 
     def close_if_idle(self) -> None:
-        """Close a connection on which no request has begun."""
-        if self.state is State.RECEIVING and self._parser.stage is Stage.IDLE:
+        """Close a connection on which no request has begun, and none has come."""
+        if self.state is State.RECEIVING and self._parser.stage is Stage.IDLE and not self.is_about_to_receive():
             self._transport.close()
 
-    def _advance(self) -> None:
-        """Begin with what comes next, if the answer to it could be sent."""
+    def is_about_to_receive(self) -> bool:
+        """Return whether something has come that the event loop reads next."""
+        if not self._can_write:
+            return False
+        try:
+            return bool(self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        except OSError:  # nothing has come, or the client has gone
+            return False
+
+    def _go_on(self) -> None:
+        """Read up to the end of the next request, and begin with the answer to it, if that could be sent."""
         if self.state is not State.RECEIVING or not self._can_write:
             return
+        self._read()
+        self._count_held_bytes()  # which may refuse it
         if self._parser.whole:
-            self._answering = request = self._parser.whole.popleft()
-            self._set_state(State.ANSWERING)
-            may_probe = request.version == "1.1" and not self._transport.get_write_buffer_size()
-            self._owner.start_request(self, request, ClientWatch(self._socket, may_probe))
+            self._begin(self._parser.whole.popleft())
         elif self._refusal:
-            self._owner.refused(self._refusal, self.client)
-            self._transport.write(problem(self._refusal).serialized(keep_alive=False))
-            self._linger()
-        elif self._parser.expects_continue:
-            self._parser.expects_continue = False
-            self._transport.write(CONTINUE)
+            self._answer_refusal(self._refusal)
+        else:
+            if self._parser.expects_continue:
+                self._parser.expects_continue = False
+                self._transport.write(CONTINUE)
+            self._transport.resume_reading()
+
+    def _read(self) -> None:
+        stage = self._parser.stage
+        try:
+            self._unread = self._parser.feed(self._unread)
+        except RequestRefused as refusal:
+            self._refusal, self._unread = refusal, b""
+        if self._parser.stage is not stage:
+            self._wait(self._owner.limits.client_s)
+
+    def _begin(self, request: Request) -> None:
+        self._transport.pause_reading()
+        self._answering = request
+        self._set_state(State.ANSWERING)
+        self._owner.start_request(self, request, ClientWatch(self._socket, may_probe=request.version == "1.1"))
+
+    def _answer_refusal(self, refusal: RequestRefused) -> None:
+        self._owner.refused(refusal, self.client)
+        self._transport.write(problem(refusal).serialized(keep_alive=False))
+        self._linger()
 
     def _linger(self) -> None:
         """Read on until the client has read the answer: it would get a reset instead otherwise."""
-        self._parser.forget()
-        self._count_held_bytes()
-        self._wait(LINGER_S)
+        self._forget()
+        self._wait(LINGER_S if self._can_write else KEEPALIVE_S)
         self._set_state(State.LINGERING)
         with suppress(OSError):  # where the client has reset the connection
             self._transport.write_eof()
+        self._transport.resume_reading()
+
+    def _forget(self) -> None:
+        self._unread, self._refusal = b"", None
+        self._parser.forget()
+        self._count_held_bytes()
 
     def _discard(self, count: int) -> None:
         self._discarded_bytes += count
-        self._wait(LINGER_S)
         if self._discarded_bytes > MAX_DISCARDED_BYTES:
             self._transport.abort()
 
     def _wait(self, seconds: float) -> None:
         self._deadline = self._loop.time() + seconds
-
-    def _extra_s(self) -> float:
-        return self._parser.received_bytes / MIN_BYTES_PER_S
 
     def _set_state(self, state: State) -> None:
         self.state = state

@@ -25,13 +25,17 @@ class RequestThreads:
         self._lock = threading.Lock()
 
     def submit(self, call: Call) -> None:
-        """Run it as soon as there is a thread."""
+        """Run it as soon as there is a thread.
+
+        Raises:
+            RuntimeError: there was to be another thread, and the system allows none.
+        """
         with self._lock:
             if self._idle:
                 thread = self._idle.pop()
             elif self._startable:
-                self._startable -= 1
                 thread = _Thread(self._next)
+                self._startable -= 1
             else:
                 self._waiting.append(call)
                 return

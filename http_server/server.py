@@ -17,6 +17,8 @@ from http_server.wsgi import Address, WsgiApp, call
 
 CHECK_S = 1.0
 RETRY_S = 0.1
+# At once from one connection.
+READ_BYTES = 64 * 1024
 _LOG = logging.getLogger(__name__)
 
 
@@ -31,8 +33,9 @@ class Server:
 
     def __init__(self, app: WsgiApp, limits: Limits, refused: Callable[[RequestRefused, Address], None]) -> None:
         self.limits = limits
-        self.refused = refused
         self.is_draining = False
+        self.read_buffer = bytearray(READ_BYTES)
+        self._tell_refused = refused
         self._app = app
         self._loop = asyncio.get_running_loop()
         self._threads = RequestThreads(limits.threads)
@@ -57,7 +60,7 @@ class Server:
         self.is_draining = True
         for listener in self._listeners:
             self._loop.remove_reader(listener)
-        while self._waiting or self._answering:
+        while self._opening or self._waiting or self._answering:
             for connection in list(self._waiting):
                 connection.close_if_idle()
             await asyncio.sleep(0.05)
@@ -65,7 +68,11 @@ class Server:
 
     def start_request(self, connection: Connection, request: Request, watch: ClientWatch) -> None:
         """Have a thread answer it."""
-        self._threads.submit(partial(self._answer, connection, request, watch))
+        try:
+            self._threads.submit(partial(self._answer, connection, request, watch))
+        except RuntimeError:
+            status = HTTPStatus.SERVICE_UNAVAILABLE
+            self._refuse(connection, RequestRefused(status, "The server has no thread for this request; try again."))
 
     def state_changed(self, connection: Connection) -> None:
         """Sort the connection in again."""
@@ -88,47 +95,65 @@ class Server:
             if self._held_bytes <= self.limits.pending_bytes:
                 return
 
+    def refused(self, refusal: RequestRefused, client: Address) -> None:
+        """Tell that a request has been answered without the app, and go on if nobody can be told."""
+        try:
+            self._tell_refused(refusal, client)
+        except Exception:
+            _LOG.exception("A refused request could not be reported.")
+
     def _accept(self, listener: socket.socket) -> None:
         """Accept one connection, so that the other processes of the server get theirs."""
+        if self._is_full() and not self._drop_oldest():
+            self._pause(listener)
+            return
         try:
             connected_socket, address = listener.accept()
-        except BlockingIOError:  # another process was faster
+        except (BlockingIOError, ConnectionAbortedError):  # another process was faster, or the client has gone
             return
         except OSError:  # there are no more files or no memory
             self._drop_oldest()
-            self._loop.remove_reader(listener)
-            self._loop.call_later(RETRY_S, self._listen_again, listener)
+            self._pause(listener)
             return
         connected_socket.setblocking(False)
-        if len(self._opening) + len(self._waiting) + len(self._answering) >= self.limits.connections:
-            self._drop_oldest()
         connection = Connection(self, connected_socket, Address(*address[:2]))
         self._opening.add(connection)
         task = self._loop.create_task(self._loop.connect_accepted_socket(lambda: connection, connected_socket))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def _is_full(self) -> bool:
+        return len(self._opening) + len(self._waiting) + len(self._answering) >= self.limits.connections
+
+    def _pause(self, listener: socket.socket) -> None:
+        """Leave connections to the other processes, or in the system's queue, for a moment."""
+        self._loop.remove_reader(listener)
+        self._loop.call_later(RETRY_S, self._listen_again, listener)
+
     def _listen_again(self, listener: socket.socket) -> None:
         if not self.is_draining:
             self._loop.add_reader(listener, self._accept, listener)
 
-    def _drop_oldest(self) -> None:
-        if self._waiting:
-            oldest = next(iter(self._waiting))
-            oldest.drop(HTTPStatus.REQUEST_TIMEOUT, "The server needed the connection for others.")
-            self._waiting.pop(oldest, None)  # although it takes a moment to close
+    def _drop_oldest(self) -> bool:
+        """Make room for a connection; return whether there was one that could be dropped."""
+        for oldest in self._waiting:
+            if not oldest.is_about_to_receive():
+                oldest.drop(HTTPStatus.REQUEST_TIMEOUT, "The server needed the connection for others.")
+                self._waiting.pop(oldest, None)  # although it takes a moment to close
+                return True
+        return False
 
     def _check(self) -> None:
+        self._loop.call_later(CHECK_S, self._check)
         for connection in list(self._waiting):
             connection.check_time()
-        self._loop.call_later(CHECK_S, self._check)
 
     def _answer(self, connection: Connection, request: Request, watch: ClientWatch) -> None:
         try:
             connection.send(call(self._app, request, connection.client, connection.server, watch.gone))
         except RequestRefused as refusal:
             self._refuse(connection, refusal)
-        except Exception:
+        except BaseException:  # whatever an app raises must not end the thread
             _LOG.exception("The app failed.")
             status = HTTPStatus.INTERNAL_SERVER_ERROR
             self._refuse(connection, RequestRefused(status, "Something unexpected went wrong."))

@@ -59,9 +59,14 @@ def call(app: WsgiApp, request: Request, client: Address, server: Address, clien
         if hasattr(parts, "close"):
             parts.close()
     headers = start_response.headers
-    if request.method != "HEAD" and not any(name.lower() == "content-length" for name, _value in headers):
+    has_length = any(name.lower() == "content-length" for name, _value in headers)
+    if not has_length and _may_have_body(request, start_response.status):
         headers = [*headers, ("Content-Length", str(len(body)))]
     return Response(start_response.status, headers, body)
+
+
+def _may_have_body(request: Request, status: str) -> bool:
+    return request.method != "HEAD" and status[:3] not in ("204", "304")  # RFC 9110, section 6.4.1
 
 
 def _environ(request: Request, client: Address, server: Address, client_gone: Callable[[], bool]) -> dict[str, Any]:
@@ -97,11 +102,14 @@ def _environ(request: Request, client: Address, server: Address, client_gone: Ca
 
 def _path_and_query(target: bytes) -> tuple[str, str]:
     text = target.decode("latin-1")
-    if not text.startswith("/"):
-        # A proxy's form, which names the host once more, or `*`: RFC 9112, section 3.2.
+    if text.startswith("/") or text == "*":
+        path, _, query = text.partition("?")
+        return path, query
+    # A proxy's form, which names the host once more: RFC 9112, section 3.2.
+    try:
         scheme, host, path, query, _fragment = urlsplit(text)
-        if text != "*" and not (scheme in ("http", "https") and host):
-            raise RequestRefused(HTTPStatus.BAD_REQUEST, "The request's target is neither a path nor a URL.")
-        return path or "/", query
-    path, _, query = text.partition("?")
-    return path, query
+    except ValueError:
+        scheme = host = path = query = ""
+    if not (scheme in ("http", "https") and host):
+        raise RequestRefused(HTTPStatus.BAD_REQUEST, "The request's target is neither a path nor a URL.")
+    return path or "/", query

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -25,21 +26,31 @@ class App:
         self.environs: list[dict[str, Any]] = []
         self.go_on = threading.Event()
         self.clients_gone = threading.Semaphore(0)
+        self.most_at_once = 0
+        self._waiting = 0
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
         self.environs.append(environ)
         if environ["PATH_INFO"] == "/fail":
             raise ValueError("secret")
+        if environ["PATH_INFO"] == "/exit":
+            sys.exit("exit")
+        if environ["PATH_INFO"] == "/nothing":
+            start_response("204 No Content", [])
+            return []
         if environ["PATH_INFO"] == "/wait":
             self._wait(environ[CLIENT_GONE])
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [environ["PATH_INFO"].encode(), b" ", environ["wsgi.input"].read()]
 
     def _wait(self, client_gone: Callable[[], bool]) -> None:
+        self._waiting += 1
+        self.most_at_once = max(self.most_at_once, self._waiting)
         while not self.go_on.wait(0.01):
             if client_gone():
                 self.clients_gone.release()
-                return
+                break
+        self._waiting -= 1
 
 
 class Running:

@@ -1,5 +1,6 @@
 """Requests are read whole, however they are cut into pieces, and nothing else is taken for one."""
 
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from http_server.limits import MAX_HEAD_BYTES, MAX_HEADERS
-from http_server.request import RequestRefused
+from http_server.request import Request, RequestRefused
 from http_server.request_parser import RequestParser, Stage
 
 MAX_BODY_BYTES = 1000
@@ -25,6 +26,15 @@ def parse(*parts: bytes) -> RequestParser:
     return parser
 
 
+def all_requests(parser: RequestParser, parts: Iterable[bytes]) -> Iterator[Request]:
+    for part in parts:
+        rest = part
+        while rest or parser.whole:
+            rest = parser.feed(rest)
+            while parser.whole:
+                yield parser.whole.popleft()
+
+
 def refusal(*parts: bytes) -> RequestRefused:
     with pytest.raises(RequestRefused) as caught:
         parse(*parts)
@@ -35,16 +45,17 @@ def refusal(*parts: bytes) -> RequestRefused:
 def test_pieces_of_any_size_make_the_same_requests(cuts: set[int]) -> None:
     data = PLAIN + CHUNKED + UPGRADE + GET
     ends = [*sorted(cuts), len(data)]
-    parser = parse(*(data[begin:end] for begin, end in zip([0, *ends], ends, strict=False)))
-    assert [(request.target, request.body) for request in parser.whole] == [
+    parser = RequestParser(MAX_BODY_BYTES)
+    requests = list(all_requests(parser, (data[begin:end] for begin, end in zip([0, *ends], ends, strict=False))))
+    assert [(request.target, request.body) for request in requests] == [
         (b"/a?b", b"hello"),
         (b"/c", b"hello"),
         (b"/u", b"hello"),
         (b"/", b""),
     ]
-    assert all(request.keep_alive for request in parser.whole)
+    assert all(request.keep_alive for request in requests)
     assert parser.stage is Stage.IDLE
-    assert parser.held_bytes == 15
+    assert parser.held_bytes == 0
 
 
 @given(st.binary(max_size=300))
@@ -102,6 +113,20 @@ def test_a_head_without_an_end_is_refused_even_in_one_header() -> None:
 def test_nothing_is_read_after_the_last_request() -> None:
     parser = parse(GET.replace(b"Host", b"Connection: close\r\nHost") + GET, GET)
     assert len(parser.whole) == 1
+
+
+def test_an_offer_of_another_protocol_is_ignored_however_often_it_is_made() -> None:
+    offer = UPGRADE.replace(b"Length: 5", b"Length: 0")[:-5]
+    requests = list(all_requests(RequestParser(MAX_BODY_BYTES), [offer * 900]))
+    assert len(requests) == 900
+    assert all(request.keep_alive for request in requests)
+
+
+def test_what_follows_an_ignored_offer_is_checked_like_everything_else() -> None:
+    with pytest.raises(RequestRefused, match="Host"):
+        list(all_requests(RequestParser(MAX_BODY_BYTES), [UPGRADE + GET.replace(b"Host: x", b"X: y")]))
+    (request,) = parse(UPGRADE.replace(b"Connection: ", b"Connection: close, ")).whole
+    assert not request.keep_alive
 
 
 @pytest.mark.parametrize(

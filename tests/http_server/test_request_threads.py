@@ -2,6 +2,8 @@
 
 import threading
 
+import pytest
+
 from benchmarks.services import wait_until
 from http_server.request_threads import RequestThreads
 
@@ -48,3 +50,19 @@ def test_closing_ends_the_idle_threads() -> None:
     wait_until(lambda: threads._idle)
     threads.close()
     wait_until(lambda: all(thread.ident not in idents for thread in threading.enumerate()))
+
+
+def test_a_thread_that_cannot_start_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads, ran = RequestThreads(1), threading.Event()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", cannot_start)
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="can't start"):
+                threads.submit(ran.set)
+    threads.submit(ran.set)
+    assert ran.wait(30)
+    threads.close()
+
+
+def cannot_start(_thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")

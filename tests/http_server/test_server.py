@@ -1,50 +1,14 @@
-"""The HTTP server: whole requests for the app, bounds for everybody, and no harm from slow clients."""
+"""The HTTP server: whole requests for the app, one after the other, and an answer to each."""
 
-import http.client
-import json
 import re
 import socket
+import threading
 
 import pytest
 
 from benchmarks.services import wait_until
-from tests.http_server.conftest import Running, Start
-
-GET = b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n"
-POST = b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
-
-# Of SO_LINGER: on, for no time, so that closing resets the connection: socket(7).
-RESET = b"\1\0\0\0\0\0\0\0"
-
-
-def post(body: bytes, path: bytes = b"/") -> bytes:
-    return POST % (path, len(body)) + body
-
-
-def answer(connection: socket.socket) -> tuple[int, bytes]:
-    response = http.client.HTTPResponse(connection)
-    response.begin()
-    return response.status, response.read()
-
-
-def received(connection: socket.socket, until: bytes) -> bytes:
-    """All that comes up to the end of a body, of one response or of several."""
-    data = b""
-    while not data.endswith(until):
-        data += connection.recv(65536)
-    return data
-
-
-def problem(connection: socket.socket) -> tuple[int, str]:
-    status, body = answer(connection)
-    content = json.loads(body)
-    assert content["status"] == status
-    assert content["success"] is False
-    return status, content["detail"]
-
-
-def is_closed(connection: socket.socket) -> bool:
-    return connection.recv(1) == b""
+from tests.http_server.conftest import LIMITS, Running
+from tests.http_server.raw_client import GET, POST, answer, is_closed, post, problem, received, reset
 
 
 def test_one_connection_serves_one_request_after_the_other(server: Running) -> None:
@@ -82,65 +46,6 @@ def test_a_request_that_follows_during_the_answer_is_answered_next(server: Runni
     assert [response.partition(b"HTTP")[0] for response in responses] == [b"/wait ", b"/ one", b"/ two"]
 
 
-def test_a_silent_connection_is_closed_without_a_word(start: Start) -> None:
-    assert is_closed(start(client_s=0.1).connect())
-
-
-@pytest.mark.parametrize("begin", [b"G", GET[:-3] % b"/", post(b"hello")[:-1], POST % (b"/", 5)])
-def test_a_request_that_takes_too_long_to_arrive_gets_408(begin: bytes, start: Start) -> None:
-    server = start(client_s=0.1)
-    connection = server.connect(begin)
-    assert problem(connection) == (408, "The request took too long to arrive.")
-    assert is_closed(connection)
-    assert [refusal.status for refusal in server.refused] == [408]
-
-
-def test_an_upload_has_another_second_for_every_500_bytes(start: Start) -> None:
-    server = start(client_s=0.1)
-    slow, fast = server.connect(POST % (b"/", 100_000) + b"x"), server.connect(POST % (b"/", 100_000) + b"x" * 50_000)
-    assert problem(slow)[0] == 408
-    fast.sendall(b"x" * 50_000)
-    assert answer(fast)[0] == 200
-
-
-def test_a_new_connection_takes_the_place_of_the_oldest_silent_one(start: Start) -> None:
-    server = start(connections=3)
-    busy, silent, half = server.connect(GET % b"/wait"), server.connect(), server.connect((GET % b"/")[:-3])
-    wait_until(lambda: server.app.environs)
-    first = server.connect(GET % b"/first")
-    assert answer(first)[0] == 200
-    assert is_closed(silent)
-    assert answer(server.connect(GET % b"/second"))[0] == 200
-    assert problem(half) == (408, "The server needed the connection for others.")
-    server.app.go_on.set()
-    assert answer(busy)[0] == 200
-
-
-def test_uploads_take_limited_memory_and_the_oldest_incomplete_one_gives_way(start: Start) -> None:
-    server = start(pending_bytes=100_000)
-    oldest, older = (server.connect(POST % (b"/", 60_000) + bytes(40_000)) for _ in range(2))
-    assert answer(server.connect(post(bytes(50_000))))[0] == 200
-    status, detail = problem(oldest)
-    assert (status, "too many uploads" in detail) == (503, True)
-    older.sendall(bytes(20_000))
-    assert answer(older)[0] == 200
-
-
-def test_when_the_memory_is_full_of_requests_in_progress_a_new_upload_is_refused(start: Start) -> None:
-    server = start(pending_bytes=100_000)
-    busy = server.connect(post(bytes(80_000), b"/wait"))
-    wait_until(lambda: server.app.environs)
-    assert problem(server.connect(post(bytes(50_000))))[0] == 503
-    server.app.go_on.set()
-    assert answer(busy)[0] == 200
-    wait_until(lambda: answer(server.connect(post(bytes(50_000))))[0] == 200)
-
-
-def test_a_client_that_sends_too_much_can_read_what_the_app_says(server: Running) -> None:
-    assert answer(server.connect(post(bytes(20_000_000), b"/large"))) == (200, b"/large ")
-    assert server.app.environs[0]["CONTENT_LENGTH"] == "20000000"
-
-
 def test_a_client_that_asks_first_is_told_to_go_on(server: Running) -> None:
     head = (POST % (b"/", 5)).replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")
     connection = server.connect(head)
@@ -170,8 +75,7 @@ def test_the_app_is_told_that_its_client_has_hung_up(version: bytes, server: Run
 def test_a_client_that_resets_its_connection_has_hung_up(server: Running) -> None:
     connection = server.connect(GET % b"/wait")
     wait_until(lambda: server.app.environs)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-    connection.close()
+    reset(connection)
     assert server.app.clients_gone.acquire(timeout=30)
 
 
@@ -179,27 +83,10 @@ def test_connections_that_are_reset_before_anybody_looks_leave_nothing_behind(
     server: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(200):
-        connection = server.connect()
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        connection.close()
+        reset(server.connect())
     assert answer(server.connect(GET % b"/"))[0] == 200
     wait_until(lambda: server.connections() == 1)
     assert caplog.text == ""
-
-
-def test_clients_that_do_not_read_keep_nobody_waiting(start: Start) -> None:
-    server = start(threads=1)
-    request = post(bytes(90_000))
-    for _ in range(3):
-        connection = server.connect()
-        connection.setblocking(False)
-        sent = -1
-        while sent:
-            try:
-                sent = connection.send(request * 100)
-            except BlockingIOError:
-                sent = 0
-    assert answer(server.connect(GET % b"/other"))[0] == 200
 
 
 def test_draining_answers_what_has_begun_and_closes_the_rest(server: Running) -> None:
@@ -237,10 +124,80 @@ def test_names_with_underscores_do_not_pass_for_other_headers(server: Running) -
     assert "HTTP_SCRIPT_NAME" not in environ
 
 
-def test_an_idle_connection_may_wait_longer_than_a_request_may_take(start: Start) -> None:
-    server = start(client_s=0.1)
-    connection = server.connect(GET % b"/")
-    answer(connection)
-    assert is_closed(server.connect())
-    connection.sendall(GET % b"/")
-    assert answer(connection)[0] == 200
+def test_connections_that_are_closed_right_after_the_answer_leave_nothing_behind(server: Running) -> None:
+    for _ in range(300):
+        with server.connect(GET % b"/") as connection:
+            assert received(connection, b"/ ")
+    wait_until(lambda: server.connections() == 0)
+
+
+def test_an_answer_is_read_although_more_was_sent_than_the_last_request(server: Running) -> None:
+    last = (GET % b"/wait").replace(b"Host", b"Connection: close\r\nHost")
+    connection = server.connect(last)
+    wait_until(lambda: server.app.environs)
+    connection.sendall(bytes(100_000))
+    server.app.go_on.set()
+    assert answer(connection) == (200, b"/wait ")
+    assert is_closed(connection)
+
+
+@pytest.mark.parametrize(("target", "status"), [(b"/", 200), (b"/fail", 500), (b"foo://x/", 400)])
+def test_an_answer_to_head_has_no_body(target: bytes, status: int, server: Running) -> None:
+    connection = server.connect((GET % target).replace(b"GET", b"HEAD") + GET % b"/next")
+    head, _, rest = received(connection, b"/next ").partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d" % status)
+    assert rest.startswith(b"HTTP/1.1 200")
+
+
+def test_an_answer_without_content_has_no_length(server: Running) -> None:
+    connection = server.connect(GET % b"/nothing" + GET % b"/next")
+    head, _, rest = received(connection, b"/next ").partition(b"\r\n\r\n")
+    assert b"204 No Content" in head
+    assert b"Content-Length" not in head
+    assert rest.startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("target", [b"foo://x/", b"http://[x/", b"http:///x"])
+def test_a_target_that_is_neither_a_path_nor_a_url_is_refused(target: bytes, server: Running) -> None:
+    status, detail = problem(server.connect(GET % target))
+    assert (status, "neither a path nor a URL" in detail) == (400, True)
+
+
+def test_nothing_is_understood_after_a_wish_for_a_tunnel(server: Running) -> None:
+    connection = server.connect(b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n" + GET % b"/")
+    assert problem(connection)[0] == 400
+    assert is_closed(connection)
+
+
+def test_a_connection_that_was_just_accepted_is_served_although_draining_begins(server: Running) -> None:
+    def accept_and_drain(listener: socket.socket) -> None:
+        accept(listener)
+        server._stop.set()
+
+    accept = server._server._accept
+    changed = threading.Event()
+    server._loop.call_soon_threadsafe(server._loop.add_reader, server._listener, accept_and_drain, server._listener)
+    server._loop.call_soon_threadsafe(changed.set)
+    changed.wait()
+    assert answer(server.connect(GET % b"/"))[0] == 200
+
+
+def test_an_app_that_wants_to_exit_only_fails(server: Running, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(2 * LIMITS.threads):
+        assert problem(server.connect(GET % b"/exit")) == (500, "Something unexpected went wrong.")
+    assert "SystemExit" in caplog.text
+
+
+def test_a_request_is_refused_when_the_system_has_no_more_threads(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_thread)
+        for _ in range(2 * LIMITS.threads):
+            status, detail = problem(server.connect(post(bytes(90_000))))
+            assert (status, "no thread" in detail) == (503, True)
+    assert answer(server.connect(post(b"hello"))) == (200, b"/ hello")
+
+
+def no_thread(_thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
