@@ -45,5 +45,10 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _broke(error: BaseException) -> bool:
-    """Tell whether the connection was refused, reset or closed; libraries wrap Python's own errors, which say so."""
-    return any(isinstance(cause, ConnectionError) for cause in causes(error))
+    """Tell whether the connection was reset or closed; libraries wrap Python's own errors, which say so.
+
+    Where it is refused, no web server runs: one whose process was killed still takes connections.
+    """
+    return any(
+        isinstance(cause, ConnectionError) and not isinstance(cause, ConnectionRefusedError) for cause in causes(error)
+    )
