@@ -6,6 +6,8 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check
 # Exact versions, for all supported Pythons, from the ranges in requirements*.txt. What is installed for the service is
 # what the tests had, so the second lock follows the first.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --custom-compile-command 'make lock'
+# Much of a test is waiting for processes: two files side by side on two cores take 0.6 of the time.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 # Of `make chaos`, `make siege` and `make soak`.
 SECONDS ?= 60
 SEED ?=
@@ -29,10 +31,10 @@ demo: $(VENV)/installed  ## start everything on free ports, show what it does in
 	@$(BIN)/python -m tools.run_all --demo
 
 test: $(VENV)/installed-dev  ## run all tests
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 quick: $(VENV)/installed-dev  ## run the tests without browser, benchmarks and whole services (3 minutes)
-	$(BIN)/python -m pytest --ignore tests/end_to_end --ignore tests/browser --ignore tests/benchmarks
+	$(PYTEST) --ignore tests/end_to_end --ignore tests/browser --ignore tests/benchmarks
 
 lint: $(VENV)/installed-dev  ## check style, types and the direction of imports
 	$(BIN)/ruff check .

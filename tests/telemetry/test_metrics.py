@@ -216,7 +216,7 @@ def test_requeued_jobs_are_counted(settings: Settings, services: Services, clien
             worker.popen.send_signal(signal.SIGCONT)
         assert response.result().status_code == 200
     assert client.llen(queue) == 0
-    assert value(scrape(url), "classifier_results_total") == 1
+    wait_until(lambda: value(scrape(url), "classifier_results_total") == 1)
 
 
 def test_a_polled_result_is_counted_as_polled() -> None:
