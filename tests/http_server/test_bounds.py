@@ -61,6 +61,7 @@ def test_uploads_take_limited_memory_and_the_oldest_incomplete_one_gives_way(sta
     assert answer(server.connect(post(bytes(50_000))))[0] == 200
     status, detail = problem(oldest)
     assert (status, "too many uploads" in detail) == (503, True)
+    wait_until(lambda: server._server._held_bytes == 40_000)
     older.sendall(bytes(20_000))
     assert answer(older)[0] == 200
 
