@@ -2,6 +2,7 @@
 
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -91,6 +92,19 @@ def test_clients_that_do_not_read_keep_nobody_waiting(start: Start) -> None:
 def test_requests_whose_answers_nobody_reads_are_not_read_either(server: Running) -> None:
     request = (GET % (b"/" + b"p" * 7000)).replace(b"Host", b"X: " + b"h" * 30_000 + b"\r\nHost")
     assert send_until_nobody_reads(server.connect(), request, times=5000)
+
+
+def test_answers_that_are_read_slowly_come_whole_and_in_order(server: Running) -> None:
+    connection = server.connect()
+    bodies = [b"%06d" % number * 5000 for number in range(500)]
+    with ThreadPoolExecutor(1) as pool, connection.makefile("rb") as answers:
+        sending = pool.submit(connection.sendall, b"".join(post(body) for body in bodies))
+        for body in bodies:
+            assert next(answers) == b"HTTP/1.1 200 OK\r\n"
+            while next(answers) != b"\r\n":
+                pass
+            assert answers.read(len(b"/ " + body)) == b"/ " + body
+        sending.result()
 
 
 def test_a_portion_of_many_requests_is_read_one_after_the_other(start: Start) -> None:

@@ -11,7 +11,7 @@ import redis
 from benchmarks.services import wait_until
 from errors import ClientGone, JobFailed
 from jobs.client import JobClient
-from jobs.observers import JobState
+from jobs.observers import Delivery, JobClientObserver, JobState
 from jobs.protocol import Job, Keys
 from jobs.recovery import Recovery
 from settings import Settings
@@ -42,6 +42,17 @@ def polls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(Recovery, "locate", record)
     return seen
+
+
+class RecordingObserver(JobClientObserver):
+    def __init__(self) -> None:
+        self.reports: list[Delivery | JobState] = []
+
+    def delivered(self, via: Delivery) -> None:
+        self.reports.append(via)
+
+    def requeued(self, state: JobState) -> None:
+        self.reports.append(state)
 
 
 def queued_jobs(client: Client, keys: Keys) -> list[dict[str, Any]]:
@@ -147,7 +158,7 @@ def test_a_job_fails_when_every_worker_that_took_it_has_died(
             future.result()
 
 
-def test_failed_polls_and_pushes_are_retried(
+def test_failed_polls_and_pushes_are_retried_and_only_what_took_place_is_reported(
     settings: Settings, client: Client, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed: list[str] = []
@@ -161,7 +172,8 @@ def test_failed_polls_and_pushes_are_retried(
 
         return call
 
-    jobs = JobClient(settings)
+    observer = RecordingObserver()
+    jobs = JobClient(settings, observer)
     recovery = jobs._recovery
     monkeypatch.setattr(recovery, "_locate_script", fails_at_first("poll", recovery._locate_script))
     with ThreadPoolExecutor(1) as pool:
@@ -175,6 +187,7 @@ def test_failed_polls_and_pushes_are_retried(
         assert queued_jobs(client, keys)[0]["attempt"] == 2
         process_jobs(settings, 1)
         assert future.result().id == ID
+    assert observer.reports == [JobState.ORPHANED, Delivery.NOTIFIED]
 
 
 def test_the_job_of_a_client_that_hung_up_is_withdrawn(settings: Settings, client: Client, keys: Keys) -> None:
