@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     preprocess: Literal["caffe", "tf", "torch", "none"] | None = None
     labels: Path | None = None
     engine: Literal["auto", "tensorflow", "openvino"] = "auto"
-    precision: Literal["float32", "int8"] = "float32"
+    precision: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
     calibration_dir: Path | None = None
     model_cache_dir: Path = Path("~/.cache/picture-classifier")
     download_timeout_s: Seconds = 300

@@ -5,27 +5,25 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
-from inference.engine import Engine, Probabilities, fastest_s
+from inference.engine import Engine, Probabilities
 from inference.graph import cache_name
+from inference.hardware import gpu_compute_capability, has_gpu, processor_capabilities
 from inference.model_cache import ModelCache
 from inference.networks import ModelError, Network, resolve_network
 from inference.openvino_engine import OpenvinoEngine
 from inference.openvino_export import ensure_exported
+from inference.precision import OPENVINO_ONLY, Precision, openvino_precision, tensorflow_precision
 from inference.quantization import ensure_quantized
-from inference.tensorflow_engine import TensorflowEngine, import_tensorflow
+from inference.tensorflow_engine import TensorflowEngine
+from inference.warm_up import warm_up
 from jobs.protocol import Prediction
 from logger import log
 from settings import Settings
 
 TOP_CLASSES = 5
-LARGEST_BATCH = 32
-# The smallest batch within this share of the best throughput is taken: a larger one only adds latency.
-GOOD_ENOUGH = 0.95
 # On a CPU a batch is no faster than its pictures one by one, computed at the same time, and its results come later.
 OPENVINO_BATCH = 1
 
@@ -36,6 +34,7 @@ class Classifier:
 
     Attributes:
         model: its name.
+        precision: the numbers in which it is computed.
         note: what users should know about the choice of the network.
         fingerprint: equal for classifiers that give the same results, whichever engine computes them.
         labels: the names of the classes, in the order of the outputs.
@@ -44,6 +43,7 @@ class Classifier:
     """
 
     model: str
+    precision: Precision
     note: str
     fingerprint: str
     labels: Sequence[str]
@@ -68,47 +68,56 @@ class Classifier:
 
 
 def load_classifier(settings: Settings) -> Classifier:
-    """Load what MODEL and ENGINE name and warm it up.
+    """Load what MODEL, ENGINE and PRECISION name and warm it up.
 
     Raises:
-        ModelError: the network cannot be had, or does not fit the settings.
+        ModelError: the network cannot be had, or not in that precision, or does not fit the settings.
     """
-    network = resolve_network(settings)
     engine_name = _choose_engine(settings)
-    log("model_loading", model=network.name, engine=engine_name)
+    precision = _choose_precision(engine_name, settings)
+    network = resolve_network(settings)
+    log("model_loading", model=network.name, engine=engine_name, precision=precision)
     started = time.monotonic()
-    network, graph, engine = _load(network, engine_name, settings)
+    network, graph, engine = _load(network, engine_name, precision, settings)
     classes = engine(np.zeros((1, *engine.shape), np.uint8)).shape[1]
     labels = _labels(network, classes)
     wanted = OPENVINO_BATCH if engine.name == "openvino" and settings.batch_size == "auto" else settings.batch_size
-    size = _warm_up(engine, wanted)
-    log("model_ready", model=network.name, engine=engine.name, batch_size=size, seconds=time.monotonic() - started)
+    size = warm_up(engine, wanted)
+    log(
+        "model_ready",
+        model=network.name,
+        engine=engine.name,
+        precision=precision,
+        batch_size=size,
+        seconds=time.monotonic() - started,
+    )
     return Classifier(
         model=network.name,
+        precision=precision,
         note=network.note,
-        fingerprint=_results_fingerprint(graph, labels),
+        fingerprint=_results_fingerprint(graph, precision, labels),
         labels=labels,
         batch_size=size,
         engine=engine,
     )
 
 
-def _load(network: Network, engine_name: str, settings: Settings) -> tuple[Network, str, Engine]:
-    """Return the network as it is computed, the name of its graph, and the engine."""
+def _load(network: Network, engine_name: str, precision: Precision, settings: Settings) -> tuple[Network, str, Engine]:
+    """Return the network with its final note, the name of its graph, and the engine."""
     if engine_name == "tensorflow":
-        return network, cache_name(network, settings), TensorflowEngine(network, settings)
+        return network, cache_name(network, settings), TensorflowEngine(network, settings, precision)
     with ModelCache(settings) as cache:
-        if settings.precision == "int8":
+        if precision == Precision.INT8:
             network, file = ensure_quantized(network, settings, cache)
         else:
             file = ensure_exported(network, settings, cache)
         # The folder's name identifies the graph, and for 8-bit integers also how they were chosen.
-        return network, file.parent.name, OpenvinoEngine(file, settings.image_shape)
+        return network, file.parent.name, OpenvinoEngine(file, settings.image_shape, precision)
 
 
-def _results_fingerprint(graph: str, labels: Sequence[str]) -> str:
-    """Return a hash of all that decides a picture's result: the graph, and the names of its classes."""
-    return hashlib.sha256(json.dumps([graph, *labels]).encode()).hexdigest()[:16]
+def _results_fingerprint(graph: str, precision: Precision, labels: Sequence[str]) -> str:
+    """Return a hash of all that decides a picture's result: graph, precision, and the names of the classes."""
+    return hashlib.sha256(json.dumps([graph, precision, *labels]).encode()).hexdigest()[:16]
 
 
 def _labels(network: Network, classes: int) -> list[str]:
@@ -119,46 +128,17 @@ def _labels(network: Network, classes: int) -> list[str]:
 
 
 def _choose_engine(settings: Settings) -> str:
-    if settings.precision == "int8":
+    if settings.precision in OPENVINO_ONLY:
         if settings.engine == "tensorflow":
-            raise ModelError("PRECISION=int8 is for OpenVINO: use ENGINE=openvino or auto, or PRECISION=float32")
+            precision = f"PRECISION={settings.precision}"
+            raise ModelError(f"{precision} is for OpenVINO: use ENGINE=openvino or auto, or PRECISION=float32")
         return "openvino"
     if settings.engine != "auto":
         return settings.engine
-    return "tensorflow" if _has_gpu() else "openvino"
+    return "tensorflow" if has_gpu() else "openvino"
 
 
-def _has_gpu() -> bool:
-    """Ask TensorFlow, but only where a driver's device file justifies the seconds of its import."""
-    devices = [*Path("/dev").glob("nvidia[0-9]*"), Path("/dev/kfd"), Path("/dev/dxg")]
-    if not any(device.exists() for device in devices):
-        return False
-    return bool(import_tensorflow().config.list_physical_devices("GPU"))
-
-
-def _warm_up(engine: Engine, wanted: int | Literal["auto"]) -> int:
-    """Run the engine until it is at full speed, and return the batch size to use."""
-    if wanted == "auto":
-        return _best_batch_size(engine)
-    _throughput(engine, wanted)
-    return wanted
-
-
-def _best_batch_size(engine: Engine) -> int:
-    """Double the batch as long as that pays, and return the smallest size that is nearly as fast as the best."""
-    speeds: dict[int, float] = {}
-    size = 1
-    while size <= LARGEST_BATCH:
-        speeds[size] = _throughput(engine, size)
-        log("batch_size_tried", level="debug", size=size, images_per_s=speeds[size])
-        if size > 1 and speeds[size] < speeds[size // 2] / GOOD_ENOUGH:
-            break
-        size *= 2
-    best = max(speeds.values())
-    return min(size for size, speed in speeds.items() if speed >= GOOD_ENOUGH * best)
-
-
-def _throughput(engine: Engine, size: int) -> float:
-    """Return the pictures per second in batches of one size."""
-    pixels = np.random.default_rng(0).integers(0, 256, (size, *engine.shape), np.uint8)
-    return size / fastest_s(engine, pixels)
+def _choose_precision(engine_name: str, settings: Settings) -> Precision:
+    if engine_name == "tensorflow":
+        return tensorflow_precision(settings.precision, gpu_compute_capability())
+    return openvino_precision(settings.precision, processor_capabilities())

@@ -15,14 +15,13 @@ import numpy as np
 
 from helpers import ImageShape
 from inference.engine import Pixels, Probabilities, fastest_s
+from inference.networks import ModelError
 from inference.openvino_export import import_openvino, openvino_core
+from inference.precision import Precision
 
 if TYPE_CHECKING:
     import openvino
 
-# Full precision, since OpenVINO would use bfloat16 where the processor has it. Threads are not pinned to cores, which
-# they share with web servers and Redis.
-OPTIONS = {"INFERENCE_PRECISION_HINT": "f32", "ENABLE_CPU_PINNING": False}
 # A network that is faster than this gains nothing from more cores.
 SMALL_S = 0.005
 
@@ -33,11 +32,15 @@ class OpenvinoEngine:
     Args:
         file: the network in OpenVINO's format, with its weights beside it.
         shape: of a picture.
+        precision: the numbers to compute in. For 8-bit integers the network itself says where, and the rest is float32.
+
+    Raises:
+        ModelError: OpenVINO does not compute in this precision here.
     """
 
     name = "openvino"
 
-    def __init__(self, file: Path, shape: ImageShape) -> None:
+    def __init__(self, file: Path, shape: ImageShape, precision: Precision) -> None:
         self.shape = shape
         core = openvino_core()
         with file.with_suffix(".bin").open("rb") as weights_file:
@@ -45,14 +48,16 @@ class OpenvinoEngine:
             self._weights = weights = mmap.mmap(weights_file.fileno(), 0, flags=mmap.MAP_PRIVATE)
         model = core.read_model(file.read_bytes(), _tensor(weights))
         one = np.zeros((1, *shape), np.uint8)
-        shared = core.compile_model(model, "CPU", OPTIONS | {"PERFORMANCE_HINT": "THROUGHPUT"})
+        options = compile_options(precision)
+        shared = core.compile_model(model, "CPU", options | {"PERFORMANCE_HINT": "THROUGHPUT"})
+        _check_precision(shared, precision)
         self.concurrency = int(shared.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self._requests: SimpleQueue[openvino.InferRequest] = SimpleQueue()
         for _ in range(self.concurrency):
             self._requests.put(shared.create_infer_request())
         self._alone = None
         if self.concurrency > 1 and fastest_s(partial(_infer, shared.create_infer_request()), one) > SMALL_S:
-            alone = core.compile_model(model, "CPU", OPTIONS | {"PERFORMANCE_HINT": "LATENCY"})
+            alone = core.compile_model(model, "CPU", options | {"PERFORMANCE_HINT": "LATENCY"})
             self._alone = alone.create_infer_request()
             _infer(self._alone, one)
         self._running = 0
@@ -76,6 +81,20 @@ class OpenvinoEngine:
         finally:
             with self._lock:
                 self._running -= 1
+
+
+def compile_options(precision: Precision) -> dict[str, object]:
+    """Return OpenVINO's options for a precision; threads are not pinned to cores, which web servers and Redis share."""
+    hint = "bf16" if precision == Precision.BFLOAT16 else "f32"
+    return {"INFERENCE_PRECISION_HINT": hint, "ENABLE_CPU_PINNING": False}
+
+
+def _check_precision(compiled: "openvino.CompiledModel", precision: Precision) -> None:
+    """Refuse what OpenVINO has compiled in another precision, since it ignores a hint that it cannot follow."""
+    wanted = compile_options(precision)["INFERENCE_PRECISION_HINT"]
+    actual = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+    if actual != wanted:
+        raise ModelError(f"PRECISION={precision}: OpenVINO computes in {actual} here, not in {wanted}; use float32")
 
 
 def _tensor(weights: mmap.mmap) -> "openvino.Tensor":

@@ -26,6 +26,7 @@ from inference.model_cache import ModelCache
 from inference.networks import ModelError, Network
 from inference.openvino_engine import OpenvinoEngine
 from inference.openvino_export import MODEL_FILE, ensure_exported, openvino_core, save_model
+from inference.precision import Precision
 from logger import log
 from pictures.decoding import DECODING_VERSION, DecodingOptions, decode_image
 from settings import Settings, install_command
@@ -65,7 +66,7 @@ def ensure_quantized(network: Network, settings: Settings, cache: ModelCache) ->
     """Return the network in 8-bit integers, after making it if the cache does not have it.
 
     Returns:
-        the network, with a new name and note, and the file in which OpenVINO finds it.
+        the network, with a longer note, and the file in which OpenVINO finds it.
 
     Raises:
         ModelError: the pictures or NNCF are missing, or the network cannot be quantized or written.
@@ -76,11 +77,7 @@ def ensure_quantized(network: Network, settings: Settings, cache: ModelCache) ->
     agreement = Agreement(**orjson.loads((folder / AGREEMENT_FILE).read_bytes()))
     log("int8_agreement", **asdict(agreement))
     note = " ".join(filter(None, [network.note, str(agreement)]))
-    return replace(network, name=_name(network), note=note), folder / MODEL_FILE
-
-
-def _name(network: Network) -> str:
-    return f"{network.name}-int8"
+    return replace(network, note=note), folder / MODEL_FILE
 
 
 def _calibration_files(folder: Path | None) -> list[Path]:
@@ -105,7 +102,7 @@ def _cache_name(network: Network, settings: Settings, files: Sequence[Path], cac
     )
     for file in files:
         digest.update(hashlib.sha256(_read(file)).digest())
-    prefix = f"{_name(network)}-{digest.hexdigest()[:16]}-nncf-"
+    prefix = f"{network.name}-int8-{digest.hexdigest()[:16]}-nncf-"
     try:
         return f"{prefix}{version('nncf')}"
     except PackageNotFoundError as error:
@@ -180,7 +177,8 @@ def _quantize(file: Path, pictures: Pixels) -> "openvino.Model":
 
 def _compare(full: Path, small: Path, pictures: Pixels) -> Agreement:
     same_top, largest = 0, 0.0
-    engines = [OpenvinoEngine(file, ImageShape(*pictures.shape[1:])) for file in (full, small)]
+    shape = ImageShape(*pictures.shape[1:])
+    engines = [OpenvinoEngine(full, shape, Precision.FLOAT32), OpenvinoEngine(small, shape, Precision.INT8)]
     for picture in pictures:
         exact, near = (run(picture[np.newaxis])[0] for run in engines)
         same_top += int(exact.argmax() == near.argmax())

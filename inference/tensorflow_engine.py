@@ -9,11 +9,17 @@ from helpers import ImageShape
 from inference.engine import Pixels, Probabilities
 from inference.graph import build_graph
 from inference.networks import Network
+from inference.precision import Precision
 from settings import Settings
 
 
 class TensorflowEngine:
     """Runs one graph for all batch sizes.
+
+    Args:
+        network: to compute.
+        settings: the shape of a picture.
+        precision: TF32 or float32; it holds for the whole process.
 
     Raises:
         ModelError: the network cannot be loaded, or does not fit the settings.
@@ -23,9 +29,11 @@ class TensorflowEngine:
     # While one batch is computed, the next one is read and unpacked.
     concurrency = 2
 
-    def __init__(self, network: Network, settings: Settings) -> None:
+    def __init__(self, network: Network, settings: Settings, precision: Precision) -> None:
         self.shape: ImageShape = settings.image_shape
         self._tensorflow = import_tensorflow()
+        allow = self._tensorflow.config.experimental.enable_tensor_float_32_execution
+        allow(precision == Precision.TF32)
         self._function = _trace(network, settings)
 
     def __call__(self, pixels: Pixels) -> Probabilities:
@@ -35,13 +43,11 @@ class TensorflowEngine:
 
 
 def import_tensorflow() -> ModuleType:
-    """Return the module, set to full precision; its import takes seconds, so it happens only when needed."""
+    """Return the module; its import takes seconds, so it happens only when needed."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ["KERAS_BACKEND"] = "tensorflow"
     import tensorflow
 
-    # Full precision, also on GPUs that would use a shorter format.
-    tensorflow.config.experimental.enable_tensor_float_32_execution(False)
     for gpu in tensorflow.config.list_physical_devices("GPU"):
         # Allocate memory as needed, so that several workers can share a GPU.
         tensorflow.config.experimental.set_memory_growth(gpu, True)

@@ -122,6 +122,7 @@ class JobResult:
         inference_s: how long the network took for the whole batch, in seconds.
         batch_size: the number of pictures in it.
         fingerprint: of the network that made the predictions, see `WorkerInfo`.
+        precision: the numbers in which they were computed; empty when unknown.
     """
 
     id: str
@@ -132,6 +133,7 @@ class JobResult:
     inference_s: float = 0.0
     batch_size: int = 0
     fingerprint: str = ""
+    precision: str = ""
 
     def to_json(self) -> bytes:
         """Return the result as it is stored and published."""
@@ -157,6 +159,7 @@ class WorkerInfo:
     Attributes:
         fingerprint: equal for workers that give the same results; empty when unknown.
         crop: how its network's pictures are to be cropped, as CROP_MODE and CROP_PCT say; empty when unknown.
+        precision: the numbers in which its network is computed; empty when unknown.
     """
 
     name: str
@@ -169,6 +172,7 @@ class WorkerInfo:
     images_done: int = 0
     fingerprint: str = ""
     crop: str = ""
+    precision: str = ""
 
     def to_json(self) -> bytes:
         """Return the heartbeat as it is stored."""

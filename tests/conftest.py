@@ -35,7 +35,7 @@ CASTLE_LINES = r"1\. castle: 0\.[89]\d{3}\n(?:[2-5]\. [a-z_]+: 0\.\d{4}\n){4}"
 PIXELS = bytes(224 * 224 * 3)
 # How pictures become pixels in tests that are about something else.
 OPTIONS = DecodingOptions(ImageShape(224, 224, 3), Crop("squash"), Limits(50_000_000, 65_535))
-INFO = WorkerInfo("w1", model="m", engine="e", batch_size=1, note="", host="h", pid=1)
+INFO = WorkerInfo("w1", model="m", engine="e", batch_size=1, note="", host="h", pid=1, precision="float32")
 
 MakeSettings = Callable[..., Settings]
 # redis-py's type stubs return unions of bytes, str and None; a test knows which of them it gets.
@@ -76,7 +76,7 @@ def make_settings(redis_url: str) -> MakeSettings:
     prefix = f"{uuid.uuid4().hex}:"
 
     def make(**changes: object) -> Settings:
-        values = {"redis_url": redis_url, "key_prefix": prefix, "server_name": "test"} | changes
+        values = {"redis_url": redis_url, "key_prefix": prefix, "server_name": "test", "precision": "float32"} | changes
         return Settings(_env_file=None, **values)  # type: ignore[call-arg, arg-type]
 
     return make
@@ -127,7 +127,7 @@ def colour_network(tmp_path_factory: pytest.TempPathFactory, model_cache: Path) 
     """The settings that serve the colour network."""
     folder = tmp_path_factory.mktemp("colours")
     save_network(folder)
-    return network_settings(folder) | {"model_cache_dir": model_cache}
+    return network_settings(folder) | {"model_cache_dir": model_cache, "precision": "float32"}
 
 
 @pytest.fixture

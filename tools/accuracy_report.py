@@ -31,6 +31,7 @@ class Outcome(BaseModel, frozen=True):
         path: of the picture, relative to the folder, or as the CSV file spells it.
         label: its true class.
         model: which network answered; None where there was no answer.
+        precision: in which numbers; None also in reports of earlier versions.
         predictions: the most probable classes, the best first; empty where there was no answer.
         problem: why there was none.
     """
@@ -38,6 +39,7 @@ class Outcome(BaseModel, frozen=True):
     path: str
     label: str
     model: str | None = None
+    precision: str | None = None
     predictions: list[Prediction] = []
     problem: str | None = None
 
@@ -45,6 +47,11 @@ class Outcome(BaseModel, frozen=True):
     def answer(self) -> str | None:
         """The first guess; None where there was no answer."""
         return self.predictions[0].label if self.predictions else None
+
+    @property
+    def network(self) -> str | None:
+        """The network that answered, and in which precision."""
+        return f"{self.model} in {self.precision}" if self.model and self.precision else self.model
 
     def right_in(self, guesses: int, label: str | None = None) -> bool:
         """Tell whether the label, by default the picture's own, is among the first guesses."""
@@ -73,7 +80,7 @@ class Figures(BaseModel, frozen=True):
     Attributes:
         asked: how many pictures there are; fewer were sent if the run was ended early.
         pictures: how many were sent.
-        models: all that have answered.
+        models: all that have answered, and in which precision.
         right_first: how many first guesses were right.
         right_first_share: the same, over `pictures`.
         right_in_five: how many had the right class among the first five.
@@ -103,7 +110,7 @@ class Figures(BaseModel, frozen=True):
         return cls(
             asked=asked,
             pictures=len(outcomes),
-            models=sorted({outcome.model for outcome in outcomes if outcome.model}),
+            models=sorted({outcome.network for outcome in outcomes if outcome.network}),
             right_first=first,
             right_first_share=first / total,
             right_in_five=five,

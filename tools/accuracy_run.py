@@ -39,6 +39,7 @@ class _Answer(BaseModel):
 
     success: bool
     model: str | None = None
+    precision: str | None = None
     predictions: list[Prediction] = []
     detail: str | None = None
 
@@ -73,6 +74,7 @@ class _Classifier:
             path=picture.path,
             label=picture.label,
             model=answer.model,
+            precision=answer.precision,
             predictions=answer.predictions,
             problem=problem,
         )

@@ -40,7 +40,7 @@ def create_predict(
         record.cache = "hit" if result else "miss"
         if result is None:
             return None
-        response = jsonify(success=True, id=record.id, model=result.model, predictions=result.predictions, cached=True)
+        response = jsonify(**_answer(result), cached=True)
         response.headers["Server-Timing"] = f"cache;desc=hit, total;dur={record.seconds * 1000:.1f}"
         return response
 
@@ -55,11 +55,21 @@ def create_predict(
         decode_s, wait_s = queued - started, time.perf_counter() - queued
         metrics.classified(decode_s, wait_s, result)
         cache.store(name, result)
-        response = jsonify(success=True, id=record.id, model=result.model, predictions=result.predictions)
+        response = jsonify(**_answer(result))
         response.headers["Server-Timing"] = _server_timing(decode_s, wait_s, result)
         return response
 
     return blueprint
+
+
+def _answer(result: JobResult) -> dict[str, object]:
+    return {
+        "success": True,
+        "id": current_request().id,
+        "model": result.model,
+        "precision": result.precision,
+        "predictions": result.predictions,
+    }
 
 
 def _never() -> bool:

@@ -134,4 +134,5 @@ class BatchLoop:
             inference_s=seconds,
             batch_size=batch_size,
             fingerprint=self._classifier.fingerprint,
+            precision=self._classifier.precision,
         )

@@ -66,7 +66,14 @@ def serve(settings: Settings, name: str, classifier: Classifier, stop: threading
         Heartbeat(settings, info, count, _end_stuck_process) as heartbeat,
         ThreadPoolExecutor(count, "batch-loop") as pool,
     ):
-        log("worker_started", model=info.model, engine=info.engine, batch_size=info.batch_size, concurrency=count)
+        log(
+            "worker_started",
+            model=info.model,
+            engine=info.engine,
+            precision=info.precision,
+            batch_size=info.batch_size,
+            concurrency=count,
+        )
         lock = SharedLock(count)
         loops = [
             BatchLoop(
@@ -101,6 +108,7 @@ def _describe(settings: Settings, name: str, classifier: Classifier) -> WorkerIn
         pid=os.getpid(),
         fingerprint=classifier.fingerprint,
         crop=str(settings.crop),
+        precision=classifier.precision,
     )
 
 

@@ -33,7 +33,8 @@ class Network:
     @property
     def settings(self) -> dict[str, object]:
         """The settings that serve it."""
-        cache: dict[str, object] = {"model_cache_dir": self.folder, "engine": "openvino"}
+        # In float32, as the bare script, so that processors with and without bfloat16 can be compared.
+        cache: dict[str, object] = {"model_cache_dir": self.folder, "engine": "openvino", "precision": "float32"}
         if self.name == COSTLESS:
             return cache | network_settings(self.folder)
         return cache | {"model": str(self.folder / "resnet50_random.keras"), "preprocess": "caffe"}

@@ -9,6 +9,7 @@ import numpy as np
 from helpers import ImageShape
 from inference.classifier import Classifier
 from inference.engine import Pixels, Probabilities
+from inference.precision import Precision
 from settings import Settings
 from worker.service import run_worker
 
@@ -33,7 +34,15 @@ class SleepingEngine:
 def load(settings: Settings) -> Classifier:
     """Return a classifier with the sleeping network."""
     engine = SleepingEngine(settings.image_shape)
-    return Classifier(model="sleeping", note="", fingerprint="", labels=["asleep"], batch_size=1, engine=engine)
+    return Classifier(
+        model="sleeping",
+        precision=Precision.FLOAT32,
+        note="",
+        fingerprint="",
+        labels=["asleep"],
+        batch_size=1,
+        engine=engine,
+    )
 
 
 if __name__ == "__main__":

@@ -103,7 +103,7 @@ def test_the_model_is_named_and_its_workers_note_is_shown_as_text(page: Page) ->
     page.route("**/readyz", add_note)
     choose(page)
     expect(page.locator(".model")).to_have_text(
-        "Answered by colours. This is <b>not</b> ResNet50.", use_inner_text=True
+        "Answered by colours in float32. This is <b>not</b> ResNet50.", use_inner_text=True
     )
 
 
@@ -112,9 +112,9 @@ def test_a_cached_result_is_marked_and_shows_only_the_total_time(open_page: Open
     page = open_page(url)
     model = page.locator(".model")
     choose(page, file("red.png"))
-    expect(model).to_have_text("Answered by colours.", use_inner_text=True)
+    expect(model).to_have_text("Answered by colours in float32.", use_inner_text=True)
     choose(page, file("red.png"))
-    expect(model).to_have_text("Answered by colours, from the cache.", use_inner_text=True)
+    expect(model).to_have_text("Answered by colours in float32, from the cache.", use_inner_text=True)
     expect(page.locator("#stages dt")).to_have_text(["Total"])
 
 

@@ -51,7 +51,7 @@ def test_the_embedded_model_recognizes_the_castle_for_curl_and_for_the_simple_cl
     form, body = (json.loads(subprocess.check_output(command)) for command in (by_form, by_body))
     assert form["predictions"] == body["predictions"]
     assert form["predictions"][0]["label"] == "castle"
-    assert form["model"] == "efficientnet_lite0"
+    assert (form["model"], form["precision"]) == (body["model"], body["precision"]) == ("efficientnet_lite0", "float32")
     simple = run_script("simple_request.py", str(CASTLE), "--url", url)
     assert simple.returncode == 0
     assert re.fullmatch(CASTLE_LINES, simple.stdout)
@@ -177,6 +177,7 @@ def test_the_clients_report_that_no_service_is_running() -> None:
         ({"MODEL": "resnet50", "KERAS_HOME": "/dev/null/keras", "DOWNLOAD_TIMEOUT_S": 1}, "put the file at /dev/null"),
         ({"IMAGE_WIDTH": 100}, "IMAGE_WIDTH"),
         ({"MODEL": "/no/such.keras"}, "no such network"),
+        ({"ENGINE": "tensorflow", "PRECISION": "bfloat16"}, "PRECISION=bfloat16 is for OpenVINO"),
         ({"BATCH_SIZE": "many"}, "wrong setting: BATCH_SIZE"),
     ],
 )

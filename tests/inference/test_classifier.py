@@ -99,7 +99,7 @@ def test_resnet50_is_loaded_from_the_cache_of_keras_with_caffe_preprocessing(
 
     monkeypatch.setenv("KERAS_HOME", str(random_resnet50))
     classifier = load_classifier(make_settings(model="resnet50", model_cache_dir=model_cache, batch_size=1))
-    assert (classifier.model, classifier.note) == ("resnet50", "")
+    assert (classifier.model, classifier.precision, classifier.note) == ("resnet50", "float32", "")
     pixels = np.frombuffer(pixels_of(CASTLE.read_bytes()), np.uint8).reshape(1, 224, 224, 3)
     model = keras.applications.ResNet50(weights=str(random_resnet50 / "models" / RESNET50_NAME))
     prepared = keras.applications.resnet50.preprocess_input(pixels.astype(np.float32))
@@ -217,7 +217,8 @@ import sys
 from pathlib import Path
 from inference.classifier import load_classifier
 from settings import Settings
-load_classifier(Settings(_env_file=None, model=sys.argv[1], model_cache_dir=Path(sys.argv[2]), batch_size=1))
+network = {"model": sys.argv[1], "precision": "float32", "model_cache_dir": Path(sys.argv[2])}
+load_classifier(Settings(_env_file=None, batch_size=1, **network))
 print({"tensorflow", "keras", "openvino", "openvino_telemetry.main"} & set(sys.modules))
 """
     command = [sys.executable, "-c", code, settings.model, str(tmp_path)]

@@ -14,10 +14,12 @@ from PIL import Image
 
 from benchmarks.services import Services, wait_until
 from helpers import Crop
-from inference import openvino_engine, quantization
+from inference import quantization
 from inference.classifier import Classifier, load_classifier
 from inference.networks import ModelError
+from inference.openvino_engine import compile_options
 from inference.openvino_export import openvino_core
+from inference.precision import Precision
 from inference.quantization import MAX_PICTURES
 from pictures.decoding import decode_image
 from project import PROJECT_DIR
@@ -89,16 +91,16 @@ def folder_of(model_cache: Path) -> Path:
     return folder
 
 
-def test_the_8_bit_network_recognizes_the_castle_and_has_a_name_of_its_own(int8: Classifier) -> None:
+def test_the_8_bit_network_recognizes_the_castle_and_says_its_precision(int8: Classifier) -> None:
     ((best, *_),) = int8.predict([pixels_of(CASTLE)])
     assert best.label == "castle"
     assert best.probability >= 0.8
-    assert (int8.model, int8.engine.name) == ("efficientnet_lite0-int8", "openvino")
+    assert (int8.model, int8.precision, int8.engine.name) == ("efficientnet_lite0", "int8", "openvino")
 
 
 @pytest.mark.usefixtures("int8")
 def test_its_convolutions_are_computed_in_8_bits(model_cache: Path) -> None:
-    model = openvino_core().compile_model(folder_of(model_cache) / "model.xml", "CPU", openvino_engine.OPTIONS)
+    model = openvino_core().compile_model(folder_of(model_cache) / "model.xml", "CPU", compile_options(Precision.INT8))
     nodes: list[dict[str, Any]] = [node.get_rt_info() for node in model.get_runtime_model().get_ops()]
     precisions = [node["runtimePrecision"].value for node in nodes if "Conv" in node["layerType"].value]
     assert len(precisions) >= 49
@@ -178,7 +180,7 @@ def test_of_many_calibration_pictures_an_evenly_spread_selection_is_used(tmp_pat
     [
         ({"calibration_dir": None}, "PRECISION=int8 needs CALIBRATION_DIR, a folder with pictures"),
         ({"calibration_dir": Path("/no/such")}, "CALIBRATION_DIR=/no/such: no such folder"),
-        ({"engine": "tensorflow"}, "use ENGINE=openvino or auto, or PRECISION=float32"),
+        ({"engine": "tensorflow"}, "PRECISION=int8 is for OpenVINO: use ENGINE=openvino or auto, or PRECISION=float32"),
     ],
 )
 def test_int8_with_missing_or_wrong_settings_is_refused_with_a_remedy(
@@ -201,7 +203,7 @@ def test_a_calibration_file_that_is_not_a_picture_is_named(colour_settings: Make
         load_classifier(colour_settings(precision="int8", calibration_dir=tmp_path))
 
 
-def test_the_log_and_readyz_give_the_agreement_and_results_name_the_8_bit_network(
+def test_the_log_and_readyz_give_the_agreement_and_results_say_int8(
     colour_settings: MakeSettings, colour_pictures: Path, tmp_path: Path
 ) -> None:
     services = Services(colour_settings(precision="int8", calibration_dir=colour_pictures), tmp_path)
@@ -213,7 +215,7 @@ def test_the_log_and_readyz_give_the_agreement_and_results_name_the_8_bit_networ
         result = post(url, "blue").json()
     finally:
         services.close()
-    assert info["model"] == result["model"] == "colours-int8"
+    assert (info["model"], info["precision"]) == (result["model"], result["precision"]) == ("colours", "int8")
     assert "for 8 of 8 calibration pictures" in info["note"]
     assert result["predictions"][0]["label"] == "blue"
     assert "int8_agreement pictures=8 same_top=8 largest_difference=" in worker.output

@@ -98,7 +98,9 @@ def variations(image: Image.Image) -> Iterator[bytes]:
 
 @pytest.fixture(scope="module")
 def comparisons(model_cache: Path) -> list[Comparison]:
-    settings = Settings(_env_file=None, model="efficientnet_lite0", model_cache_dir=model_cache, batch_size=1)  # type: ignore[call-arg]
+    settings = Settings(  # type: ignore[call-arg]
+        _env_file=None, model="efficientnet_lite0", precision="float32", model_cache_dir=model_cache, batch_size=1
+    )
     options, classifier = DecodingOptions.of(settings), load_classifier(settings)
     found = []
     for name, image in (photographs() | {"clouds": clouds()}).items():

@@ -32,7 +32,7 @@ class StubQueue:
         self.traceparents.append(traceparent)
         if self.error:
             raise self.error
-        return JobResult(job_id, "w1", "resnet50", PREDICTIONS, inference_s=0.0, batch_size=1)
+        return JobResult(job_id, "w1", "resnet50", PREDICTIONS, inference_s=0.0, batch_size=1, precision="bfloat16")
 
     def check_queue(self) -> None:
         pass

@@ -21,7 +21,7 @@ BROKEN = "This is not a picture that can be read; send one of JPEG, PNG, WEBP, G
 MIXED = {"red/1.png": "red", "red/2.png": "red", "red/3.png": "blue", "blue/1.png": "blue", "cyan/1.png": "black"}
 MIXED_TEXT = """\
 pictures: 5
-model: colours
+model: colours in float32
 right at first guess: 60.0 % (3)
 right in the first five: FIVE
 failed: 0

@@ -57,6 +57,7 @@ def test_a_response_has_the_documented_fields(http: FlaskClient) -> None:
         "success": True,
         "id": response.headers["X-Request-ID"],
         "model": "resnet50",
+        "precision": "bfloat16",
         "predictions": [{"label": f"label_{rank}", "probability": 0.5 / (rank + 1)} for rank in range(5)],
     }
     timing = r"decode;dur=[\d.]+, queue;dur=[\d.]+, inference;dur=[\d.]+, total;dur=[\d.]+"

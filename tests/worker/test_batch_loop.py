@@ -30,7 +30,7 @@ class HeldNetwork:
     A picture's first byte is its name.
     """
 
-    model, fingerprint, batch_size = "m", "f", 1
+    model, precision, fingerprint, batch_size = "m", "float32", "f", 1
 
     def __init__(self) -> None:
         self.inside: set[int] = set()

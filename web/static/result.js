@@ -60,10 +60,11 @@ function showPreview(possible) {
   element["no-preview"].hidden = possible;
 }
 
-function showAnswer({ predictions, model, cached, note, stages }) {
+function showAnswer({ predictions, model, precision, cached, note, stages }) {
   element.title.textContent = plain(predictions[0].label);
   element.classes.replaceChildren(...predictions.map(classRow));
   element.model.textContent = model;
+  element.precision.textContent = precision && ` in ${precision}`;
   element.cached.hidden = !cached;
   element.note.textContent = note;
   showTime(stages);

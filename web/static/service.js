@@ -35,7 +35,8 @@ export class Problem extends Error {
  * Classify a picture.
  * @param {File} file
  * @param {AbortSignal} signal cancels the request
- * @returns {Promise<object>} `predictions`, `model`, `cached`, `note` and `stages`, a list of [name, milliseconds]
+ * @returns {Promise<object>} `predictions`, `model`, `precision`, `cached`, `note` and `stages`, a list of
+ *   [name, milliseconds]
  * @throws {Problem}
  */
 export async function classify(file, signal) {
@@ -43,8 +44,9 @@ export async function classify(file, signal) {
   const response = await send(file, signal);
   const answer = (await response.json().catch(() => null)) ?? {};
   if (!answer.success) throw problemOf(response, answer);
-  const { predictions, model, cached = false } = answer;
-  return { predictions, model, cached, note: await noteOn(model), stages: stagesOf(response) };
+  const { predictions, model, precision, cached = false } = answer;
+  const note = await noteOn(model, precision);
+  return { predictions, model, precision, cached, note, stages: stagesOf(response) };
 }
 
 async function check(file) {
@@ -85,13 +87,15 @@ function keyProblem() {
   return new Problem(TITLES[401], detail, { wantsKey: true });
 }
 
-/** The worker's note about its network, fetched once for each network; empty if it cannot be fetched. */
-async function noteOn(model) {
-  if (notes.has(model)) return notes.get(model);
+/** The worker's note about its network, fetched once for each network and precision; empty if it cannot be fetched. */
+async function noteOn(model, precision) {
+  const key = `${model} ${precision}`;
+  if (notes.has(key)) return notes.get(key);
   try {
     const response = await fetch("/readyz", { signal: AbortSignal.timeout(NOTE_TIMEOUT_MS) });
-    const worker = (await response.json()).workers.find((each) => each.model === model);
-    if (worker) notes.set(model, worker.note);
+    const { workers } = await response.json();
+    const worker = workers.find((each) => each.model === model && each.precision === precision);
+    if (worker) notes.set(key, worker.note);
     return worker?.note ?? "";
   } catch {
     return "";
