@@ -5,9 +5,11 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from inference.agreement import log_agreement
 from inference.engine import Engine, Probabilities
 from inference.graph import cache_name
 from inference.hardware import gpu_compute_capability, has_gpu, processor_capabilities
@@ -17,7 +19,7 @@ from inference.openvino_engine import OpenvinoEngine
 from inference.openvino_export import ensure_exported
 from inference.precision import OPENVINO_ONLY, Precision, openvino_precision, tensorflow_precision
 from inference.quantization import ensure_quantized
-from inference.tensorflow_engine import TensorflowEngine
+from inference.tensorflow_engine import TensorflowEngine, float32_on_processor
 from inference.warm_up import warm_up
 from jobs.protocol import Prediction
 from logger import log
@@ -104,15 +106,32 @@ def load_classifier(settings: Settings) -> Classifier:
 
 def _load(network: Network, engine_name: str, precision: Precision, settings: Settings) -> tuple[Network, str, Engine]:
     """Return the network with its final note, the name of its graph, and the engine."""
-    if engine_name == "tensorflow":
-        return network, cache_name(network, settings), TensorflowEngine(network, settings, precision)
     with ModelCache(settings) as cache:
+        if engine_name == "tensorflow":
+            return network, *_load_in_tensorflow(network, precision, settings, cache)
         if precision == Precision.INT8:
             network, file = ensure_quantized(network, settings, cache)
         else:
             file = ensure_exported(network, settings, cache)
         # The folder's name identifies the graph, and for 8-bit integers also how they were chosen.
-        return network, file.parent.name, OpenvinoEngine(file, settings.image_shape, precision)
+        graph, shape = file.parent.name, settings.image_shape
+        engine = OpenvinoEngine(file, shape, precision)
+        if precision == Precision.BFLOAT16:
+            log_agreement(
+                graph, precision, shape, cache, lambda: OpenvinoEngine(file, shape, Precision.FLOAT32), engine
+            )
+        return network, graph, engine
+
+
+def _load_in_tensorflow(
+    network: Network, precision: Precision, settings: Settings, cache: ModelCache
+) -> tuple[str, Engine]:
+    graph = cache_name(network, settings)
+    engine = TensorflowEngine(network, settings, precision)
+    if precision == Precision.TF32:
+        exact = partial(float32_on_processor, network, settings)
+        log_agreement(graph, precision, settings.image_shape, cache, exact, engine)
+    return graph, engine
 
 
 def _results_fingerprint(graph: str, precision: Precision, labels: Sequence[str]) -> str:

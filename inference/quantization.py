@@ -1,7 +1,7 @@
 """PRECISION=int8: a network in 8-bit integers, made by NNCF from the float32 export and the user's pictures.
 
-It is kept in the cache, together with how far its answers agree with float32 on these pictures; the log and the
-worker's note tell.
+It is kept in the cache, together with how far its answers agree with float32 on pictures that were held out of the
+calibration; the log and the worker's note tell.
 """
 
 import contextlib
@@ -10,16 +10,15 @@ import io
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import orjson
 
 from errors import ServiceError
-from helpers import ImageShape
+from inference.agreement import Agreement, compare
 from inference.engine import Pixels
 from inference.graph import fingerprint
 from inference.model_cache import ModelCache
@@ -35,31 +34,11 @@ if TYPE_CHECKING:
     import openvino
 
 # Incremented whenever networks are quantized in another way, so that those in the cache are made anew.
-QUANTIZATION_VERSION = 2
+QUANTIZATION_VERSION = 3
 # More pictures take longer, but hardly change NNCF's ranges.
 MAX_PICTURES = 300
-AGREEMENT_FILE = "agreement.json"
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How close the 8-bit network's answers are to float32.
-
-    Attributes:
-        pictures: the number of pictures that both classified.
-        same_top: for how many of these both put the same class first.
-        largest_difference: between two probabilities of the same class for the same picture, 0 to 1.
-    """
-
-    pictures: int
-    same_top: int
-    largest_difference: float
-
-    def __str__(self) -> str:
-        return (
-            f"Computed in 8-bit integers: the first class is that of float32 for {self.same_top} of "
-            f"{self.pictures} calibration pictures, and probabilities differ by up to {self.largest_difference:.4f}."
-        )
+# One of so many pictures is not calibrated with, but compared with float32.
+HELD_OUT = 5
 
 
 def ensure_quantized(network: Network, settings: Settings, cache: ModelCache) -> tuple[Network, Path]:
@@ -74,10 +53,18 @@ def ensure_quantized(network: Network, settings: Settings, cache: ModelCache) ->
     files = _calibration_files(settings.calibration_dir)
     name = _cache_name(network, settings, files, cache)
     folder = cache.get(name, lambda folder: _make(folder, network, settings, files, cache))
-    agreement = Agreement(**orjson.loads((folder / AGREEMENT_FILE).read_bytes()))
-    log("int8_agreement", **asdict(agreement))
-    note = " ".join(filter(None, [network.note, str(agreement)]))
+    agreement = Agreement.load(folder)
+    agreement.log(Precision.INT8)
+    note = " ".join(filter(None, [network.note, _note(agreement)]))
     return replace(network, note=note), folder / MODEL_FILE
+
+
+def _note(agreement: Agreement) -> str:
+    return (
+        f"Computed in 8-bit integers: the first class is that of float32 for {agreement.same_top} of "
+        f"{agreement.pictures} pictures held out of the calibration, and probabilities differ by up to "
+        f"{agreement.largest_difference:.4f}."
+    )
 
 
 def _calibration_files(folder: Path | None) -> list[Path]:
@@ -89,8 +76,9 @@ def _calibration_files(folder: Path | None) -> list[Path]:
         raise ModelError(f"CALIBRATION_DIR={folder}: no such folder; it holds pictures such as the service will get")
     names = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     files = [folder / name for name in names if not any(part.startswith(".") for part in name.parts)]
-    if not files:
-        raise ModelError(f"CALIBRATION_DIR={folder}: the folder is empty; a few hundred pictures are best")
+    if len(files) < 2:
+        need = "at least 2 are needed, one to calibrate and one to compare with float32; a few hundred are best"
+        raise ModelError(f"CALIBRATION_DIR={folder}: pictures found: {len(files)}, but {need}")
     count = min(len(files), MAX_PICTURES)
     return [files[index * len(files) // count] for index in range(count)]
 
@@ -115,19 +103,21 @@ def _cache_name(network: Network, settings: Settings, files: Sequence[Path], cac
 
 
 def _make(folder: Path, network: Network, settings: Settings, files: Sequence[Path], cache: ModelCache) -> None:
-    """Quantize the network and compare it with the float32 one."""
+    """Quantize the network with most pictures, and compare it on the others with the float32 one."""
     pictures = np.stack([_pixels(file, settings) for file in files])
+    held_out = np.arange(len(pictures)) % HELD_OUT == 1
     full = ensure_exported(network, settings, cache)
-    log("quantization_started", path=folder, pictures=len(pictures))
+    log("quantization_started", path=folder, pictures=len(pictures), held_out=int(held_out.sum()))
     started = time.monotonic()
     try:
-        model = _quantize(full, pictures)
+        model = _quantize(full, pictures[~held_out])
     except Exception as error:  # NNCF raises almost anything on a network that it does not support
         reason = f"{type(error).__name__}: {error}"
         raise ModelError(f"{network.name} cannot be quantized, use PRECISION=float32: {reason}") from error
     save_model(model, folder)
-    agreement = _compare(full, folder / MODEL_FILE, pictures)
-    (folder / AGREEMENT_FILE).write_bytes(orjson.dumps(agreement))
+    exact = OpenvinoEngine(full, settings.image_shape, Precision.FLOAT32)
+    near = OpenvinoEngine(folder / MODEL_FILE, settings.image_shape, Precision.INT8)
+    compare(exact, near, pictures[held_out]).save(folder)
     log("quantization_done", seconds=time.monotonic() - started)
 
 
@@ -173,14 +163,3 @@ def _quantize(file: Path, pictures: Pixels) -> "openvino.Model":
             advanced_parameters=nncf.AdvancedQuantizationParameters(overflow_fix=OverflowFix.ENABLE),
         )
         return quantized
-
-
-def _compare(full: Path, small: Path, pictures: Pixels) -> Agreement:
-    same_top, largest = 0, 0.0
-    shape = ImageShape(*pictures.shape[1:])
-    engines = [OpenvinoEngine(full, shape, Precision.FLOAT32), OpenvinoEngine(small, shape, Precision.INT8)]
-    for picture in pictures:
-        exact, near = (run(picture[np.newaxis])[0] for run in engines)
-        same_top += int(exact.argmax() == near.argmax())
-        largest = max(largest, float(abs(exact - near).max()))
-    return Agreement(len(pictures), same_top, largest)

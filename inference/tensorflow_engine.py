@@ -6,7 +6,7 @@ from types import ModuleType
 from typing import Any
 
 from helpers import ImageShape
-from inference.engine import Pixels, Probabilities
+from inference.engine import Pixels, Probabilities, Run
 from inference.graph import build_graph
 from inference.networks import Network
 from inference.precision import Precision
@@ -40,6 +40,25 @@ class TensorflowEngine:
         """Return the probabilities (n, classes) of the pictures in pixels (n, height, width, channels)."""
         probabilities: Probabilities = self._function(self._tensorflow.constant(pixels)).numpy()
         return probabilities
+
+
+def float32_on_processor(network: Network, settings: Settings) -> Run:
+    """Return the network in float32, whatever a GPU computes in: on the processor, to which TF32 does not apply.
+
+    Raises:
+        ModelError: the network cannot be loaded, or does not fit the settings.
+    """
+    tensorflow = import_tensorflow()
+    processor = "/CPU:0"
+    with tensorflow.device(processor):
+        function = _trace(network, settings)
+
+    def run(pixels: Pixels) -> Probabilities:
+        with tensorflow.device(processor):
+            probabilities: Probabilities = function(tensorflow.constant(pixels)).numpy()
+        return probabilities
+
+    return run
 
 
 def import_tensorflow() -> ModuleType:

@@ -53,7 +53,8 @@ def test_a_worker_computes_without_the_cache_and_leaves_nothing_behind(
 ) -> None:
     pictures = tmp_path / "pictures"
     pictures.mkdir()
-    (pictures / "red.png").write_bytes(picture("red"))
+    for colour in ("red", "blue"):
+        (pictures / f"{colour}.png").write_bytes(picture(colour))
     caplog.set_level("WARNING", "service")
     cache = where(tmp_path)
     classifier = load_classifier(
