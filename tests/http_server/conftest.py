@@ -17,6 +17,8 @@ from http_server.wsgi import CLIENT_GONE
 
 LIMITS = Limits(body_bytes=100_000, pending_bytes=1_000_000, client_s=60, connections=100, threads=4)
 TIMEOUT_S = 30
+# More than the system takes from a server whose client does not read.
+BIG_BYTES = 30_000_000
 
 
 class App:
@@ -41,6 +43,8 @@ class App:
         if environ["PATH_INFO"] == "/wait":
             self._wait(environ[CLIENT_GONE])
         start_response("200 OK", [("Content-Type", "text/plain")])
+        if environ["PATH_INFO"] == "/big":
+            return [bytes(BIG_BYTES)]
         return [environ["PATH_INFO"].encode(), b" ", environ["wsgi.input"].read()]
 
     def _wait(self, client_gone: Callable[[], bool]) -> None:

@@ -2,13 +2,14 @@
 
 import errno
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from benchmarks.services import wait_until
 from http_server import connection as connections
-from tests.http_server.conftest import Running, Start
+from tests.http_server.conftest import BIG_BYTES, Running, Start
 from tests.http_server.raw_client import (
     GET,
     POST,
@@ -156,6 +157,28 @@ def test_clients_are_dropped_in_time_although_nobody_can_be_told(
     for _ in range(2):
         assert problem(server.connect(b"G"))[0] == 408
     assert "No space left on device" in caplog.text
+
+
+def test_a_request_that_began_before_the_last_answer_has_its_time_too(start: Start) -> None:
+    connection = start(client_s=0.1).connect(GET % b"/" + b"G")
+    assert re.findall(rb"HTTP/1.1 (\d+)", received(connection, b"}")) == [b"200", b"408"]
+
+
+def test_a_client_that_has_begun_a_request_and_does_not_read_is_dropped(start: Start) -> None:
+    server = start(client_s=0.1)
+    server.connect(GET % b"/big" + b"G")
+    wait_until(lambda: server.app.environs)
+    wait_until(lambda: server.connections() == 0)
+
+
+def test_a_last_answer_may_be_read_slowly(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "LINGER_S", 0.1)
+    server = start(client_s=0.1)
+    connection = server.connect((GET % b"/big").replace(b"Host", b"Connection: close\r\nHost"))
+    for _ in range(2):  # each takes the server more than a second
+        assert problem(server.connect(b"G"))[0] == 408
+    status, body = answer(connection)
+    assert (status, len(body)) == (200, BIG_BYTES)
 
 
 def test_an_idle_connection_may_wait_longer_than_a_request_may_take(start: Start) -> None:
