@@ -9,8 +9,10 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 import requests
 
@@ -124,6 +126,21 @@ def test_ctrl_c_ends_both_servers_cleanly(services: Services) -> None:
     assert web_server.stop(signal.SIGINT) == 0
     assert worker.stop(signal.SIGINT) == 0
     assert "Traceback" not in worker.output + web_server.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_further_signals_do_not_disturb_a_web_server_that_stops(number: signal.Signals, services: Services) -> None:
+    web_server, _ = services.start_web_server()
+    processes = psutil.Process(web_server.popen.pid).children()
+    web_server.popen.send_signal(number)
+    while web_server.popen.poll() is None:
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+        with suppress(subprocess.TimeoutExpired):
+            web_server.popen.wait(0.001)
+    assert web_server.popen.returncode == 0
+    assert "Traceback" not in web_server.output
 
 
 def test_the_service_is_ready_only_while_a_worker_is_alive(services: Services) -> None:
