@@ -1,93 +1,12 @@
-"""The batch loops of one worker, with a real Redis and a network that a test holds."""
-
-import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from typing import Any, cast
+"""What the batch loops of one worker compute together, and what they report."""
 
 import pytest
-import redis
 
 from benchmarks.services import wait_until
-from inference.classifier import Classifier
-from jobs.clock import RedisClock
-from jobs.connection import connect
-from jobs.consumer import JobConsumer
-from jobs.protocol import Job, Keys, Prediction
+from jobs.protocol import JobResult, Keys, Prediction
 from settings import Settings
-from tests.conftest import Client, MakeSettings
-from worker import batch_loop
-from worker.batch_loop import BatchLoop
-from worker.shared_lock import SharedLock
-
-LANES = 4
-
-
-class HeldNetwork:
-    """Keeps every picture until the test lets go of it, and remembers which were computed together.
-
-    A picture's first byte is its name.
-    """
-
-    model, precision, fingerprint, batch_size = "m", "float32", "f", 1
-
-    def __init__(self) -> None:
-        self.inside: set[int] = set()
-        self.together: list[set[int]] = []
-        self._changed = threading.Condition()
-        self._released: set[int] = set()
-
-    def predict(self, images: Sequence[bytes]) -> list[tuple[Prediction, ...]]:
-        name = images[0][0]
-        with self._changed:
-            self.inside.add(name)
-            self.together.append(set(self.inside))
-            assert self._changed.wait_for(lambda: name in self._released, timeout=30)
-            self.inside.remove(name)
-        return [(Prediction("label", 1.0),)]
-
-    def release(self, *names: int) -> None:
-        with self._changed:
-            self._released.update(names)
-            self._changed.notify_all()
-
-
-@pytest.fixture
-def settings(make_settings: MakeSettings) -> Settings:
-    return make_settings(image_width=1, image_height=1)
-
-
-@contextmanager
-def lanes(settings: Settings, network: HeldNetwork, count: int = LANES, **parts: Any) -> Iterator[list[BatchLoop]]:
-    """Run the batch loops of a worker."""
-    stop, lock = threading.Event(), SharedLock(count)
-    loops = [
-        BatchLoop(
-            settings,
-            "w1",
-            cast(Classifier, network),
-            parts.get("consumer") or JobConsumer(settings, "w1", "m"),
-            parts.get("progress") or (lambda **_: None),
-            lock,
-            [],
-        )
-        for _ in range(count)
-    ]
-    with ThreadPoolExecutor(count) as pool:
-        running = [pool.submit(loop.run, stop) for loop in loops]
-        try:
-            yield loops
-        finally:
-            stop.set()
-            network.release(*range(256))
-    for loop in running:
-        loop.result()
-
-
-def push(settings: Settings, client: Client, name: int, attempt: int = 1) -> None:
-    deadline = RedisClock(connect(settings)).now() + settings.request_timeout_s
-    client.rpush(Keys(settings).queue, Job(f"{name}", bytes([name] * 3), deadline, attempt).to_json())
+from tests.conftest import Client
+from tests.support.batch_loops import LANES, HeldNetwork, lanes, push
 
 
 @pytest.mark.parametrize("attempt", [2, 3])
@@ -95,12 +14,12 @@ def test_a_job_that_was_tried_before_is_computed_while_no_other_lane_computes(
     attempt: int, settings: Settings, client: Client, keys: Keys
 ) -> None:
     suspect, network = 9, HeldNetwork()
-    with lanes(settings, network):
+    with lanes(settings, network) as lock:
         push(settings, client, 1)
         push(settings, client, 2)
         wait_until(lambda: network.inside == {1, 2})
         push(settings, client, suspect, attempt)
-        wait_until(lambda: client.llen(keys.queue) == 0)
+        wait_until(lock._entry.locked, timeout_s=10)  # its lane waits for the others to leave
         push(settings, client, 3)  # taken by the last lane, which has to wait behind the suspect
         wait_until(lambda: client.llen(keys.queue) == 0)
         network.release(1, 2)
@@ -118,25 +37,52 @@ def test_jobs_on_their_first_attempt_are_computed_together(settings: Settings, c
         wait_until(lambda: network.inside == set(range(LANES)), timeout_s=10)
 
 
-def test_a_lane_that_cannot_publish_while_redis_is_away_makes_progress(
-    settings: Settings, client: Client, keys: Keys, monkeypatch: pytest.MonkeyPatch
+def test_the_results_of_a_batch_say_who_computed_it_and_how_many_pictures_it_had(
+    settings: Settings, client: Client, keys: Keys
 ) -> None:
-    """Otherwise the worker would count as stuck, and end with the results in hand."""
-    monkeypatch.setattr(batch_loop, "RECONNECT_WAIT_S", 0.01)
-    consumer, network = JobConsumer(settings, "w1", "m"), HeldNetwork()
-    network.release(1)
-    publish, failures, seen = consumer.publish, 5, []
+    network = HeldNetwork(batch_size=3)
+    done: list[int] = []
+    network.release(1, 2, 3)
+    for name in (1, 2, 3):
+        push(settings, client, name)
+    with lanes(settings, network, count=1, progress=lambda images=0: done.append(images)):
+        wait_until(lambda: sum(done) == 3)
+    for name in (1, 2, 3):
+        result = JobResult.from_json(client.get(keys.result(f"{name}")))
+        assert 0 < result.inference_s < 10
+        predictions = (Prediction(f"label of {name}", 1.0),)
+        assert result == JobResult(f"{name}", "w1", "m", predictions, None, result.inference_s, 3, "f")
 
-    def fails_at_first(results: Any) -> None:
-        seen.append(len(progress))
-        if len(seen) <= failures:
-            raise redis.ConnectionError("unreachable")
-        publish(results)
 
+def test_a_loop_without_jobs_makes_progress(settings: Settings) -> None:
+    """Otherwise an idle worker would count as stuck."""
     progress: list[object] = []
-    monkeypatch.setattr(consumer, "publish", fails_at_first)
-    push(settings, client, 1)
-    with lanes(settings, network, count=1, consumer=consumer, progress=lambda **_: progress.append(_)):
-        wait_until(lambda: client.exists(keys.result("1")))
-    assert seen == sorted(set(seen))
-    assert len(seen) == failures + 1
+    with lanes(settings, HeldNetwork(), count=1, progress=lambda: progress.append(None)):
+        wait_until(lambda: len(progress) > 2, timeout_s=10)
+
+
+def test_a_loop_that_has_waited_for_others_makes_progress_before_it_computes(
+    settings: Settings, client: Client, keys: Keys
+) -> None:
+    """Otherwise its batch would not have the whole stall time-out."""
+    network = HeldNetwork()
+    progress: list[None] = []
+    with lanes(settings, network, count=1, progress=lambda **_: progress.append(None)) as lock:
+        with lock.exclusive():
+            push(settings, client, 1)
+            wait_until(lambda: client.llen(keys.queue) == 0)
+            before = len(progress)
+        wait_until(lambda: network.inside == {1})
+        assert len(progress) > before
+
+
+def test_the_network_is_not_asked_about_a_batch_that_has_expired(
+    settings: Settings, client: Client, keys: Keys
+) -> None:
+    network = HeldNetwork()
+    network.release(1, 2)
+    push(settings, client, 1, timeout_s=-1)
+    push(settings, client, 2)
+    with lanes(settings, network, count=1):
+        wait_until(lambda: client.exists(keys.result("2")))
+    assert network.together == [{2}]
