@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from jobs.consumer import JobConsumer
+from settings import Settings
 from tools.embedded_redis import embedded_redis, packaged_server
 
 
@@ -19,3 +21,8 @@ def redis_url(request: pytest.FixtureRequest) -> Iterator[str]:
         pytest.skip("there is no redis-server; apt-get install redis-server")
     with embedded_redis(server) as url:
         yield url
+
+
+@pytest.fixture
+def consumer(settings: Settings) -> JobConsumer:
+    return JobConsumer(settings, "w1", "m")

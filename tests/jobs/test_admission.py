@@ -11,7 +11,7 @@ from jobs.monitor import QueueMonitor
 from jobs.protocol import Keys
 from settings import Settings
 from tests.conftest import PIXELS, Client, MakeSettings
-from tests.support.fake_worker import process_jobs, request_deadline, submitted_job
+from tests.support.fake_worker import process_jobs, request_deadline, submitted_job, unreachable
 from tools.embedded_redis import free_port
 
 
@@ -84,9 +84,21 @@ def test_a_queue_that_was_full_accepts_jobs_again(make_settings: MakeSettings, c
 
 
 def test_without_a_worker_jobs_are_refused(settings: Settings, client: Client) -> None:
-    with pytest.raises(QueueUnavailable, match="No worker"):
+    with pytest.raises(QueueUnavailable, match="No worker") as refused:
         JobClient(settings).classify(PIXELS, "a" * 32, request_deadline(settings))
+    assert refused.value.retry_after_s == 5
     assert client.llen(Keys(settings).queue) == 0
+
+
+def test_a_check_that_redis_cannot_answer_leaves_the_decision_to_the_push(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "REFUSAL_TTL_S", 0)
+    jobs = JobClient(settings)
+    with pytest.raises(QueueUnavailable, match="No worker"):
+        jobs.classify(PIXELS, "a" * 32, request_deadline(settings))
+    monkeypatch.setattr(jobs._admission._redis, "eval", unreachable)
+    jobs.check_admission()
 
 
 def test_without_redis_requests_fail_at_once(make_settings: MakeSettings) -> None:

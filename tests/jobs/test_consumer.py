@@ -1,106 +1,61 @@
-"""The worker's end of the queue, with a real Redis."""
+"""The worker's end of the queue, with a real Redis: claims, results, and jobs that are dropped."""
 
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-import redis
 
 from benchmarks.services import wait_until
-from jobs.clock import RedisClock
-from jobs.connection import connect
 from jobs.consumer import JobConsumer
 from jobs.heartbeat import Heartbeat
-from jobs.protocol import Job, JobResult, Keys, Prediction
+from jobs.observers import Drop, JobConsumerObserver
+from jobs.protocol import JobResult, Keys, Prediction
 from settings import Settings
-from tests.conftest import INFO, PIXELS, Client, MakeSettings
+from tests.conftest import INFO, Client
+from tests.support.fake_worker import new_job, unreachable
 from tools.embedded_redis import embedded_redis
 
 
-@pytest.fixture
-def consumer(settings: Settings) -> JobConsumer:
-    return JobConsumer(settings, "w1", "m")
-
-
-def job(settings: Settings, job_id: str, timeout_s: float = 30) -> Job:
-    return Job(job_id, PIXELS, RedisClock(connect(settings)).now() + timeout_s)
-
-
-def test_an_empty_queue_gives_an_empty_batch(consumer: JobConsumer) -> None:
-    assert consumer.take(4) == []
-
-
-def test_a_batch_has_the_oldest_jobs_and_at_most_the_requested_number(
-    settings: Settings, consumer: JobConsumer, keys: Keys, client: Client
+def test_the_time_in_the_queue_is_logged_when_it_is_known(
+    settings: Settings, consumer: JobConsumer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for number in range(5):
-        client.rpush(keys.queue, job(settings, str(number)).to_json())
-    assert [taken.id for taken in consumer.take(3)] == ["0", "1", "2"]
-    assert [taken.id for taken in consumer.take(3)] == ["3", "4"]
-
-
-def test_two_workers_never_take_the_same_job(settings: Settings, keys: Keys, client: Client) -> None:
-    ids = {f"{number}" for number in range(60)}
-    client.rpush(keys.queue, *(job(settings, job_id).to_json() for job_id in ids))
-    taken: list[str] = []
-
-    def work(name: str) -> None:
-        consumer = JobConsumer(settings, name, "m")
-        while batch := consumer.take(4):
-            taken.extend(job.id for job in batch)
-
-    threads = [threading.Thread(target=work, args=(name,)) for name in ("w1", "w2")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(taken) == sorted(ids)
-
-
-def test_a_partial_batch_waits_for_more_jobs_when_batch_wait_ms_is_set(
-    make_settings: MakeSettings, keys: Keys, client: Client
-) -> None:
-    settings = make_settings(batch_wait_ms=1000)
-    client.rpush(keys.queue, job(settings, "1").to_json())
-    late = threading.Timer(0.2, lambda: client.rpush(keys.queue, job(settings, "2").to_json()))
-    late.start()
-    assert [taken.id for taken in JobConsumer(settings, "w1", "m").take(2)] == ["1", "2"]
-    late.join()
+    caplog.set_level("INFO")
+    job = new_job(settings, "1")
+    now = job.deadline - 30
+    consumer.claim([replace(job, queued_at=queued_at) for queued_at in (now - 10, now + 10, None)])
+    waited, ahead, unknown = (record.fields.get("queue_ms") for record in caplog.records)  # type: ignore[attr-defined]
+    assert waited == pytest.approx(10_000, abs=2000)
+    assert ahead == 0
+    assert unknown is None
 
 
 def test_a_job_is_claimed_until_its_deadline(
     settings: Settings, consumer: JobConsumer, keys: Keys, client: Client
 ) -> None:
-    client.rpush(keys.queue, job(settings, "1", timeout_s=30).to_json())
+    client.rpush(keys.queue, new_job(settings, "1", timeout_s=30).to_json())
     consumer.claim(consumer.take(1))
     assert client.get(keys.claim("1")) == "w1"
     assert 25_000 < client.pttl(keys.claim("1")) < 35_000
 
 
-def test_a_retried_job_is_a_batch_of_its_own(
-    settings: Settings, consumer: JobConsumer, keys: Keys, client: Client
-) -> None:
-    retried = [replace(job(settings, name), attempt=2) for name in ("poison", "harmless")]
-    client.rpush(keys.queue, *(one.to_json() for one in retried), job(settings, "1").to_json())
-    assert [[taken.id for taken in consumer.take(4)] for _ in range(3)] == [["poison"], ["harmless"], ["1"]]
-
-
-def test_retried_jobs_are_put_back_when_popped_with_others(
-    settings: Settings, consumer: JobConsumer, keys: Keys, client: Client
-) -> None:
-    retried = [replace(job(settings, name), attempt=2) for name in ("2", "3")]
-    client.rpush(keys.queue, job(settings, "1").to_json(), *(one.to_json() for one in retried))
-    client.rpush(keys.queue, job(settings, "4").to_json())
-    assert [taken.id for taken in consumer.take(4)] == ["1", "4"]
-    assert [taken.id for taken in consumer.take(4)] == ["2"]
-
-
 def test_an_expired_job_is_dropped(settings: Settings, consumer: JobConsumer, keys: Keys, client: Client) -> None:
-    client.rpush(keys.queue, job(settings, "1", timeout_s=-1).to_json(), job(settings, "2").to_json())
+    client.rpush(keys.queue, new_job(settings, "1", timeout_s=-1).to_json(), new_job(settings, "2").to_json())
     assert [claimed.id for claimed in consumer.claim(consumer.take(2))] == ["2"]
     assert not client.exists(keys.claim("1"))
+
+
+def test_dropped_jobs_are_reported(settings: Settings, keys: Keys, client: Client) -> None:
+    drops: list[Drop] = []
+
+    class Observer(JobConsumerObserver):
+        def dropped(self, reason: Drop) -> None:
+            drops.append(reason)
+
+    consumer = JobConsumer(settings, "w1", "m", Observer())
+    client.rpush(keys.queue, "junk", new_job(settings, "1", timeout_s=-1).to_json(), new_job(settings, "2").to_json())
+    consumer.claim(consumer.take(3))
+    assert drops == [Drop.MALFORMED, Drop.EXPIRED]
 
 
 @pytest.mark.parametrize(
@@ -119,8 +74,8 @@ def test_an_expired_job_is_dropped(settings: Settings, consumer: JobConsumer, ke
 def test_a_malformed_job_with_an_id_is_answered_with_an_error(
     changes: dict[str, object], settings: Settings, consumer: JobConsumer, keys: Keys, client: Client
 ) -> None:
-    fields = json.loads(job(settings, "bad").to_json()) | changes
-    client.rpush(keys.queue, json.dumps(fields), job(settings, "good").to_json())
+    fields = json.loads(new_job(settings, "bad").to_json()) | changes
+    client.rpush(keys.queue, json.dumps(fields), new_job(settings, "good").to_json())
     assert [taken.id for taken in consumer.take(2)] == ["good"]
     result = JobResult.from_json(client.get(keys.result("bad")))
     assert "malformed" in str(result.error)
@@ -130,7 +85,7 @@ def test_a_malformed_job_with_an_id_is_answered_with_an_error(
 def test_junk_without_an_id_is_dropped(
     junk: str, settings: Settings, consumer: JobConsumer, keys: Keys, client: Client
 ) -> None:
-    client.rpush(keys.queue, junk, job(settings, "good").to_json())
+    client.rpush(keys.queue, junk, new_job(settings, "good").to_json())
     assert [taken.id for taken in consumer.take(2)] == ["good"]
 
 
@@ -148,45 +103,11 @@ def test_a_result_is_stored_and_published_and_its_claim_deleted(
     assert not client.exists(keys.claim("1"))
 
 
-def test_popped_jobs_are_kept_when_redis_fails_while_the_batch_is_filled(
-    settings: Settings, consumer: JobConsumer, keys: Keys, client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    client.rpush(keys.queue, job(settings, "1").to_json())
-    call = consumer._connection.call
-    monkeypatch.setattr(
-        consumer._connection, "call", lambda *sent: unreachable() if sent[0][0] == "LPOP" else call(*sent)
-    )
-    assert [taken.id for taken in consumer.take(4)] == ["1"]
-
-
 def test_jobs_are_processed_even_if_claiming_them_fails(
     settings: Settings, consumer: JobConsumer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(consumer._connection, "send", unreachable)
-    assert [claimed.id for claimed in consumer.claim([job(settings, "1")])] == ["1"]
-
-
-def test_no_job_is_popped_while_redis_time_is_unknown(
-    settings: Settings, consumer: JobConsumer, keys: Keys, client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    client.rpush(keys.queue, job(settings, "1").to_json())
-    monkeypatch.setattr(consumer._clock, "now", unreachable)
-    with pytest.raises(redis.ConnectionError):
-        consumer.take(1)
-    assert client.llen(keys.queue) == 1
-
-
-def unreachable(*_: object) -> None:
-    raise redis.ConnectionError("unreachable")
-
-
-def test_a_batch_of_one_needs_no_second_pop(
-    settings: Settings, consumer: JobConsumer, keys: Keys, client: Client
-) -> None:
-    client.rpush(keys.queue, job(settings, "1").to_json())
-    before = client.info("commandstats").get("cmdstat_lpop", {"calls": 0})["calls"]
-    assert len(consumer.take(1)) == 1
-    assert client.info("commandstats").get("cmdstat_lpop", {"calls": 0})["calls"] == before
+    assert [claimed.id for claimed in consumer.claim([new_job(settings, "1")])] == ["1"]
 
 
 class TestRedisOutOfMemory:
@@ -197,7 +118,7 @@ class TestRedisOutOfMemory:
         with embedded_redis() as url:
             yield url
 
-    def test_a_result_is_still_published_and_its_claim_deleted(
+    def test_a_result_is_still_published_once_and_its_claim_deleted(
         self, consumer: JobConsumer, keys: Keys, client: Client
     ) -> None:
         client.set(keys.claim("1"), "w1")
@@ -206,6 +127,8 @@ class TestRedisOutOfMemory:
             client.config_set("maxmemory", "1")
             consumer.publish([JobResult("1", "w1", "m")])
             wait_until(lambda: (message := pubsub.get_message(timeout=1)) and message["type"] == "message")
+            assert client.publish(keys.result("1"), "the next message") == 1
+            assert pubsub.get_message(timeout=10)["data"] == "the next message"
         assert not client.exists(keys.claim("1"), keys.result("1"))
 
     def test_heartbeats_are_still_sent(self, settings: Settings, keys: Keys, client: Client) -> None:

@@ -5,7 +5,11 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
+import redis
+
 from jobs.client import JobClient
+from jobs.clock import RedisClock
+from jobs.connection import connect
 from jobs.consumer import JobConsumer
 from jobs.protocol import Job, JobResult, Prediction
 from settings import Settings
@@ -15,6 +19,16 @@ from tests.conftest import PIXELS
 def request_deadline(settings: Settings) -> float:
     """The deadline of a request that arrives now."""
     return time.monotonic() + settings.request_timeout_s
+
+
+def new_job(settings: Settings, job_id: str, timeout_s: float = 30) -> Job:
+    """A job that expires in `timeout_s`."""
+    return Job(job_id, PIXELS, RedisClock(connect(settings)).now() + timeout_s)
+
+
+def unreachable(*_: object) -> None:
+    """What a command does while Redis is away."""
+    raise redis.ConnectionError("unreachable")
 
 
 def result_of(job: Job) -> JobResult:
