@@ -3,6 +3,7 @@
 import math
 import time
 from contextlib import suppress
+from typing import cast
 
 import redis
 
@@ -61,19 +62,19 @@ class Admission:
         if time.monotonic() - self._refused_at < REFUSAL_TTL_S:
             raise QueueUnavailable(*refusal)
         with suppress(redis.RedisError):  # the push will tell
-            self.enforce(self._redis.eval(*self._arguments(pushed=0)))
+            self.enforce(cast(bytes, self._redis.eval(*self._arguments(pushed=0))))
 
     def command(self) -> Command:
         """Return the command that checks a job which the same transaction has just pushed."""
         return ("EVAL", *self._arguments(pushed=1))
 
-    def enforce(self, outcome: object) -> None:
+    def enforce(self, outcome: bytes) -> None:
         """Act on the reply to `command`.
 
         Raises:
             QueueUnavailable: the job was refused.
         """
-        self._refusal = _REFUSALS.get(outcome) if isinstance(outcome, bytes) else None
+        self._refusal = _REFUSALS.get(outcome)
         if self._refusal:
             self._refused_at = time.monotonic()
             raise QueueUnavailable(*self._refusal)

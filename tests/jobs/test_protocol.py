@@ -3,6 +3,7 @@
 import json
 import math
 import time
+from collections.abc import Callable
 
 import fakeredis
 import pytest
@@ -10,9 +11,9 @@ import redis
 
 from jobs.clock import RedisClock
 from jobs.connection import connect
-from jobs.protocol import Job, JobResult, Keys, Prediction, WorkerInfo
+from jobs.protocol import LATEST_DEADLINE, MOST_ATTEMPTS, Job, JobResult, Keys, Prediction, WorkerInfo
 from settings import Settings
-from tests.conftest import INFO, PIXELS, Client
+from tests.conftest import INFO, PIXELS, Client, MakeSettings
 
 
 def test_a_result_survives_a_round_trip() -> None:
@@ -31,11 +32,26 @@ def test_fields_that_a_newer_version_has_added_are_ignored() -> None:
     assert WorkerInfo.from_json(INFO.to_json().replace(b'"pid"', b'"new":1,"pid"')) == INFO
 
 
-@pytest.mark.parametrize("deadline", [0, -1, math.inf, math.nan, 1e300, "soon", None])
+@pytest.mark.parametrize("deadline", [0, -1, LATEST_DEADLINE, math.inf, math.nan, 1e300, "soon", None])
 def test_an_invalid_deadline_is_refused(deadline: object) -> None:
     fields = {"id": "1", "image": "AAAA", "deadline": deadline, "attempt": 1}
     with pytest.raises(ValueError, match=r"deadline|type|float"):
         Job.from_fields(fields, image_bytes=3)
+
+
+def test_a_job_may_have_as_many_attempts_as_the_settings_allow(make_settings: MakeSettings) -> None:
+    def accepts(read: Callable[[int], object], attempts: int) -> bool:
+        try:
+            read(attempts)
+        except ValueError:
+            return False
+        return True
+
+    def job(attempt: int) -> Job:
+        return Job.from_fields({"id": "1", "image": "AAAA", "deadline": 1e9, "attempt": attempt}, image_bytes=3)
+
+    for read in (job, lambda attempts: make_settings(max_attempts=attempts)):
+        assert [accepts(read, attempts) for attempts in (MOST_ATTEMPTS, MOST_ATTEMPTS + 1)] == [True, False]
 
 
 def test_all_keys_begin_with_the_prefix() -> None:

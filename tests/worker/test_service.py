@@ -1,0 +1,71 @@
+"""A worker with all its loops and its heartbeat, in this process, with a network that a test holds."""
+
+import os
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from benchmarks.services import wait_until
+from inference.classifier import Classifier
+from jobs import heartbeat
+from jobs.protocol import Keys, WorkerInfo
+from settings import Settings
+from telemetry.worker_metrics import WorkerMetrics
+from tests.conftest import Client
+from tests.support.batch_loops import HeldNetwork, push
+from worker import service
+from worker.batch_loop import BatchLoop
+
+
+class Network(HeldNetwork):
+    note, engine = "small", SimpleNamespace(name="e", concurrency=2)
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "SIGNAL_LATENCY_S", 0.05)
+    monkeypatch.setattr(heartbeat, "INTERVAL_S", 0.05)
+
+
+def serve(settings: Settings, network: Network, stop: threading.Event) -> None:
+    service.serve(settings, "w1", cast(Classifier, network), stop, WorkerMetrics())
+
+
+def test_a_worker_describes_itself_and_finishes_the_batches_of_all_loops_before_it_stops(
+    settings: Settings, client: Client, keys: Keys
+) -> None:
+    network, stop = Network(), threading.Event()
+    expected = WorkerInfo(
+        "w1", "m", "e", 1, "small", socket.gethostname(), os.getpid(), fingerprint="f", crop=str(settings.crop)
+    )
+    with ThreadPoolExecutor(1) as pool:
+        worker = pool.submit(serve, settings, network, stop)
+        wait_until(lambda: client.exists(keys.worker("w1")))
+        assert WorkerInfo.from_json(client.get(keys.worker("w1"))) == expected
+        for name in (1, 2):
+            push(settings, client, name)
+        wait_until(lambda: network.inside == {1, 2}, timeout_s=10)
+        network.release(1)
+        wait_until(lambda: WorkerInfo.from_json(client.get(keys.worker("w1"))).images_done == 1)
+        stop.set()
+        network.release(2)
+        worker.result(timeout=10)
+    assert client.exists(keys.result("1"), keys.result("2")) == 2
+    assert not client.exists(keys.worker("w1"))
+
+
+def test_a_loop_that_ends_with_an_error_ends_the_worker(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = iter((True, False))
+
+    def run(_loop: BatchLoop, stop: threading.Event) -> None:
+        if next(turns):
+            raise RuntimeError("a bug")
+        assert stop.wait(10)
+
+    monkeypatch.setattr(BatchLoop, "run", run)
+    with pytest.raises(RuntimeError, match="a bug"):
+        serve(settings, Network(), threading.Event())
