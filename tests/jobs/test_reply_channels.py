@@ -95,3 +95,4 @@ def test_after_one_idle_connection_was_found_closed_no_other_is_tried(settings: 
     client.client_kill_filter(_type="normal", skipme=True)
     with channels.lease("third") as third:
         assert third.call(("ECHO", "mine")) == b"mine"
+        assert not channels.take_connection().used
