@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
+import redis
 
 from benchmarks.services import wait_until
 from jobs.client import JobClient
@@ -96,3 +97,19 @@ def test_after_one_idle_connection_was_found_closed_no_other_is_tried(settings: 
     with channels.lease("third") as third:
         assert third.call(("ECHO", "mine")) == b"mine"
         assert not channels.take_connection().used
+
+
+def test_a_refused_command_does_not_cost_the_connection(settings: Settings) -> None:
+    channels = ReplyChannels(settings)
+    with channels.lease("one") as channel:
+        channel.call(("PING",))
+    with channels.lease("other") as channel, pytest.raises(redis.ResponseError):
+        channel.call(("NONSENSE",))
+    assert channels.take_connection().used
+
+
+def test_a_connection_that_broke_is_not_kept(settings: Settings) -> None:
+    channels = ReplyChannels(settings)
+    with channels.lease("one") as channel, pytest.raises(redis.ConnectionError):
+        channel.call(("CLIENT", "KILL", "TYPE", "pubsub", "SKIPME", "no"), ("PING",))
+    assert not channels._idle
