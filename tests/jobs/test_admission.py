@@ -101,10 +101,13 @@ def test_a_check_that_redis_cannot_answer_leaves_the_decision_to_the_push(
     jobs.check_admission()
 
 
-def test_without_redis_requests_fail_at_once(make_settings: MakeSettings) -> None:
+def test_without_redis_requests_fail_at_once_and_are_named_in_the_log(
+    make_settings: MakeSettings, caplog: pytest.LogCaptureFixture
+) -> None:
     settings = make_settings(redis_url=f"redis://127.0.0.1:{free_port()}/0")
     jobs = JobClient(settings)
     with pytest.raises(QueueUnavailable, match="out of reach"):
         jobs.classify(PIXELS, "a" * 32, request_deadline(settings))
+    assert [record.fields["id"] for record in caplog.records] == ["a" * 32]  # type: ignore[attr-defined]
     with pytest.raises(QueueUnavailable, match="out of reach"):
         QueueMonitor(settings).workers()
