@@ -1,5 +1,6 @@
 """Heartbeats: a worker sends them as long as all its batch loops make progress."""
 
+import threading
 import time
 
 import pytest
@@ -20,6 +21,25 @@ def test_a_heartbeat_describes_the_worker_and_counts_its_pictures(
         heartbeat.progress(1, images=4)
         wait_until(lambda: (text := client.get(keys.worker("w1"))) and WorkerInfo.from_json(text).images_done == 7)
         assert 0 < client.pttl(keys.worker("w1")) <= settings.heartbeat_ttl_s * 1000
+
+
+def test_a_heartbeat_in_progress_does_not_outlive_its_worker(
+    settings: Settings, keys: Keys, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heartbeat = Heartbeat(settings, INFO, loops=1)
+    beat, began = heartbeat._beat, threading.Event()
+
+    def beat_while_the_worker_stops() -> None:
+        began.set()
+        assert heartbeat._stopped.wait(10)
+        beat()
+
+    monkeypatch.setattr(heartbeat, "_beat", beat_while_the_worker_stops)
+    with heartbeat:
+        assert began.wait(10)
+    assert not heartbeat._thread.is_alive()
+    assert client.exists(keys.workers)
+    assert not client.exists(keys.worker("w1"))
 
 
 def test_a_worker_with_a_stalled_batch_loop_counts_as_dead(
