@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
 import pytest
@@ -9,6 +10,7 @@ import redis
 
 from benchmarks.services import wait_until
 from errors import QueueUnavailable
+from jobs import hang_detector as hang_detection
 from jobs.client import JobClient
 from jobs.hang_detector import RedisHangs, connect_impatiently, hang_detector
 from jobs.monitor import QueueMonitor
@@ -54,6 +56,18 @@ def test_after_a_command_without_an_answer_others_are_refused_at_once_until_redi
                 client.ping()
         assert time.monotonic() - began < 0.5
     wait_until(lambda: answers(one) and answers(other), timeout_s=10)
+
+
+def test_many_commands_without_an_answer_are_one_hang(
+    url: str, settings: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(hang_detection, "REPLY_TIMEOUT_S", 0.2)
+    clients = [connect_impatiently(settings) for _ in range(4)]
+    assert all(map(answers, clients))
+    with suspended_redis(url), ThreadPoolExecutor(len(clients)) as pool:
+        assert not any(pool.map(answers, clients))
+    wait_until(lambda: all(map(answers, clients)), timeout_s=10)
+    assert caplog.text.count("redis_hangs") == 1
 
 
 def test_a_redis_that_hung_and_is_gone_is_away(make_settings: MakeSettings) -> None:

@@ -1,17 +1,20 @@
 """The workers that a web server sees: unreadable heartbeats are skipped, and keys of the wrong type are named."""
 
 import json
+import time
 
 import pytest
 
 from errors import QueueUnavailable
 from jobs import log_once
 from jobs.client import JobClient
+from jobs.connection import CONNECT_TIMEOUT_S
 from jobs.monitor import QueueMonitor
 from jobs.protocol import Keys
 from settings import Settings
-from tests.conftest import INFO, PIXELS, Client
+from tests.conftest import INFO, PIXELS, Client, MakeSettings
 from tests.support.fake_worker import request_deadline
+from tests.support.hanging_redis import unreachable_server
 
 HEARTBEAT = json.loads(INFO.to_json())
 
@@ -102,6 +105,14 @@ def test_a_set_of_workers_of_the_wrong_type_is_named(settings: Settings, client:
     client.set(keys.workers, "x")
     with pytest.raises(QueueUnavailable, match=f"The key {keys.workers} has the wrong type"):
         QueueMonitor(settings).workers()
+
+
+def test_the_state_is_unknown_soon_when_redis_cannot_be_connected_to(make_settings: MakeSettings) -> None:
+    with unreachable_server() as url:
+        monitor = QueueMonitor(make_settings(redis_url=url))
+        began = time.monotonic()
+        assert monitor.state() is None
+        assert time.monotonic() - began < CONNECT_TIMEOUT_S
 
 
 def test_a_queue_of_the_wrong_type_is_named(settings: Settings, client: Client, keys: Keys) -> None:
