@@ -16,6 +16,12 @@ from settings import Settings
 from tests.conftest import INFO, PIXELS, Client, MakeSettings
 
 
+def test_a_job_survives_a_round_trip() -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    job = Job("1", b"rgb", 1e9, attempt=2, queued_at=1e9 - 30, traceparent=trace)
+    assert Job.from_fields(json.loads(job.to_json()), image_bytes=3) == job
+
+
 def test_a_result_survives_a_round_trip() -> None:
     result = JobResult("1", "w1", "m", (Prediction("castle", 0.93), Prediction("palace", 0.04)), None, 0.05, 8)
     assert JobResult.from_json(result.to_json()) == result
