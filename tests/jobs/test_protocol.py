@@ -66,12 +66,16 @@ def test_all_keys_begin_with_the_prefix() -> None:
     assert names == ["mine:q", "mine:workers", "mine:claim:1", "mine:result:1", "mine:worker:w", "mine:cache:n:p"]
 
 
-def test_the_clock_asks_redis_once_and_continues_without_it() -> None:
+def test_the_clock_asks_redis_once_and_continues_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jobs.clock.RETRY_S", 3600)
     server = fakeredis.FakeServer()
-    clock = RedisClock(fakeredis.FakeRedis(server=server))
+    client = fakeredis.FakeRedis(server=server)
+    clock = RedisClock(client)
     first = clock.now()
     server.connected = False
     clock._refresh_at = 0
+    assert 0 <= clock.now() - first < 10
+    monkeypatch.setattr(client, "time", None)  # it has just failed, so it is not asked again yet
     assert 0 <= clock.now() - first < 10
 
 
