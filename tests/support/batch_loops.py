@@ -31,7 +31,7 @@ class HeldNetwork:
         poison: pictures on which it fails.
     """
 
-    model, fingerprint = "m", "f"
+    model, precision, fingerprint = "m", "float32", "f"
 
     def __init__(self, batch_size: int = 1, poison: frozenset[int] = frozenset()) -> None:
         self.batch_size = batch_size

@@ -51,7 +51,7 @@ def test_the_results_of_a_batch_say_who_computed_it_and_how_many_pictures_it_had
         result = JobResult.from_json(client.get(keys.result(f"{name}")))
         assert 0 < result.inference_s < 10
         predictions = (Prediction(f"label of {name}", 1.0),)
-        assert result == JobResult(f"{name}", "w1", "m", predictions, None, result.inference_s, 3, "f")
+        assert result == JobResult(f"{name}", "w1", "m", predictions, None, result.inference_s, 3, "f", "float32")
 
 
 def test_a_loop_without_jobs_makes_progress(settings: Settings) -> None:

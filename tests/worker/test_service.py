@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from types import SimpleNamespace
 from typing import cast
 
@@ -41,11 +42,14 @@ def test_a_worker_describes_itself_and_finishes_the_batches_of_all_loops_before_
     settings: Settings, client: Client, keys: Keys
 ) -> None:
     network, stop = Network(), threading.Event()
+    host, crop = socket.gethostname(), str(settings.crop)
     expected = WorkerInfo(
-        "w1", "m", "e", 1, "small", socket.gethostname(), os.getpid(), fingerprint="f", crop=str(settings.crop)
+        "w1", "m", "e", 1, "small", host, os.getpid(), fingerprint="f", crop=crop, precision="float32"
     )
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, ExitStack() as at_end:
         worker = pool.submit(serve, settings, network, stop)
+        at_end.callback(network.release, 1, 2)
+        at_end.callback(stop.set)
         wait_until(lambda: client.exists(keys.worker("w1")))
         assert WorkerInfo.from_json(client.get(keys.worker("w1"))) == expected
         for name in (1, 2):
