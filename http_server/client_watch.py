@@ -36,18 +36,19 @@ class ClientWatch:
         return self._gone
 
     def _sends_no_more(self) -> bool:
-        try:
-            return self._connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
-        except BlockingIOError:
-            return False
+        # Looking for the end with `recv` would not find it behind the next requests, which nobody reads yet.
+        return self._has_happened(select.POLLRDHUP)
 
     def _is_closed(self) -> bool:
         if not self._may_probe:
             return True
-        poller = select.poll()
-        poller.register(self._connection, 0)  # errors and resets are told always
         if self._probed:
-            return bool(poller.poll(0))
+            return self._has_happened(0)
         self._probed = True
         self._connection.send(CONTINUE, socket.MSG_DONTWAIT)
-        return bool(poller.poll(PROBE_S * 1000))
+        return self._has_happened(0, PROBE_S)
+
+    def _has_happened(self, event: int, within_s: float = 0) -> bool:
+        poller = select.poll()
+        poller.register(self._connection, event)  # errors and resets are told always
+        return bool(poller.poll(within_s * 1000))

@@ -72,10 +72,10 @@ class Connection(asyncio.BufferedProtocol):
         self._unread = b""
         self._answering: Request | None = None
         self._refusal: RequestRefused | None = None
-        self._held_bytes = 0
+        # Of bodies that this connection keeps in memory.
+        self.held_bytes = 0
         self._discarded_bytes = 0
-        self._can_write = True
-        self._wait(owner.limits.client_s)
+        self._deadline = self._loop.time() + owner.limits.client_s
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -108,24 +108,14 @@ class Connection(asyncio.BufferedProtocol):
             try:
                 self._parser.check_complete()
             except RequestRefused as refusal:
-                self._answer_refusal(refusal)
+                self.refuse(refusal)
         return False
-
-    def pause_writing(self) -> None:
-        """Begin with no other request while the client does not read."""
-        self._can_write = False
 
     def resume_writing(self) -> None:
         """Continue, since the client has read."""
-        self._can_write = True
         if self.state is State.LINGERING:
             self._wait(LINGER_S)
         self._go_on()
-
-    @property
-    def held_bytes(self) -> int:
-        """How many bytes of bodies this connection keeps in memory."""
-        return self._held_bytes
 
     def send(self, response: Response) -> None:
         """Send the answer to the request that was started last; called by the thread that has it.
@@ -157,46 +147,54 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self._linger()
 
-    def refuse(self, status: HTTPStatus, detail: str) -> None:
+    def refuse(self, refusal: RequestRefused) -> None:
         """Answer what has come so far with an error, and close."""
         if self._can_write:
-            self._answer_refusal(RequestRefused(status, detail))
+            self._owner.refused(refusal, self.client)
+            self._transport.write(problem(refusal).serialized(keep_alive=False))
+            self._linger()
         else:  # it reads nothing, so nobody can tell it anything
             self._forget()
             self._transport.abort()
 
     def check_time(self) -> None:
         """Drop a client that has had its time, with a word if it had begun to send a request."""
-        extra_s = (self._parser.received_bytes + self._discarded_bytes) / MIN_BYTES_PER_S
+        extra_s = self._parser.received_bytes / MIN_BYTES_PER_S
         if self.state is State.ANSWERING or self._loop.time() < self._deadline + extra_s:
             return
         if self.state is State.RECEIVING and self._parser.stage is not Stage.IDLE:
-            self.refuse(HTTPStatus.REQUEST_TIMEOUT, "The request took too long to arrive.")
+            self.refuse(RequestRefused(HTTPStatus.REQUEST_TIMEOUT, "The request took too long to arrive."))
         else:
             self._transport.abort()
 
-    def drop(self, status: HTTPStatus, detail: str) -> None:
+    def drop(self, refusal: RequestRefused) -> None:
         """Make room for others: close, with a word if the client had begun to send a request."""
         if self.state is State.RECEIVING and self._parser.stage is not Stage.IDLE:
-            self.refuse(status, detail)
+            self.refuse(refusal)
         if self._can_write:
             self._transport.close()
         else:
             self._transport.abort()
 
     def close_if_idle(self) -> None:
-        """Close a connection on which no request has begun, and none has come."""
-        if self.state is State.RECEIVING and self._parser.stage is Stage.IDLE and not self.is_about_to_receive():
+        """Close a connection whose last answer has left, on which no request has begun, and none has come."""
+        is_idle = self.state is State.RECEIVING and self._parser.stage is Stage.IDLE and self._can_write
+        if is_idle and not self.is_about_to_receive():
             self._transport.close()
 
     def is_about_to_receive(self) -> bool:
-        """Return whether something has come that the event loop reads next."""
-        if not self._can_write:
+        """Return whether something has come that the event loop reads next, and that may become a request."""
+        if self.state is not State.RECEIVING or not self._can_write:
             return False
         try:
             return bool(self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
         except OSError:  # nothing has come, or the client has gone
             return False
+
+    @property
+    def _can_write(self) -> bool:
+        """Whether the connection lasts, and all that was written has left."""
+        return not self._transport.is_closing() and not self._transport.get_write_buffer_size()
 
     def _go_on(self) -> None:
         """Read up to the end of the next request, and begin with the answer to it, if that could be sent."""
@@ -207,11 +205,13 @@ class Connection(asyncio.BufferedProtocol):
         if self._parser.whole:
             self._begin(self._parser.whole.popleft())
         elif self._refusal:
-            self._answer_refusal(self._refusal)
+            self.refuse(self._refusal)
+        elif self._parser.expects_continue:
+            self._parser.expects_continue = False
+            self._transport.pause_reading()
+            self._transport.write(CONTINUE)
+            self._go_on()  # as soon as that has left
         else:
-            if self._parser.expects_continue:
-                self._parser.expects_continue = False
-                self._transport.write(CONTINUE)
             self._transport.resume_reading()
 
     def _read(self) -> None:
@@ -229,11 +229,6 @@ class Connection(asyncio.BufferedProtocol):
         self._set_state(State.ANSWERING)
         self._owner.start_request(self, request, ClientWatch(self._socket, may_probe=request.version == "1.1"))
 
-    def _answer_refusal(self, refusal: RequestRefused) -> None:
-        self._owner.refused(refusal, self.client)
-        self._transport.write(problem(refusal).serialized(keep_alive=False))
-        self._linger()
-
     def _linger(self) -> None:
         """Read on until the client has read the answer: it would get a reset instead otherwise."""
         self._forget()
@@ -250,6 +245,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def _discard(self, count: int) -> None:
         self._discarded_bytes += count
+        latest = max(self._deadline, self._loop.time() + LINGER_S)
+        self._deadline = min(self._deadline + count / MIN_BYTES_PER_S, latest)
         if self._discarded_bytes > MAX_DISCARDED_BYTES:
             self._transport.abort()
 
@@ -263,6 +260,6 @@ class Connection(asyncio.BufferedProtocol):
     def _count_held_bytes(self) -> None:
         answering = len(self._answering.body) if self._answering else 0
         held_bytes = self._parser.held_bytes + answering
-        by, self._held_bytes = held_bytes - self._held_bytes, held_bytes
+        by, self.held_bytes = held_bytes - self.held_bytes, held_bytes
         if by:
             self._owner.held_bytes_changed(by)

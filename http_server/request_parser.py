@@ -30,7 +30,8 @@ class _Message:
     target: bytes = b""
     headers: list[tuple[str, str]] = field(default_factory=list)
     head_bytes: int = 0
-    body: list[bytes] = field(default_factory=list)
+    # In one piece, since each of many small ones would take ten times its size.
+    body: bytearray = field(default_factory=bytearray)
     body_bytes: int = 0
     announced_bytes: int | None = None
     # Read from the connection since this request's head or body began, as far as other portions than that hold it.
@@ -173,7 +174,7 @@ class RequestParser:
         self.expects_continue = False
         message.body_bytes += len(part)
         if not message.is_delivered:
-            message.body.append(part)
+            message.body += part
             if message.body_bytes > self._max_body_bytes:
                 self._deliver(message.body_bytes)
 
@@ -226,11 +227,11 @@ class RequestParser:
     def _deliver(self, body_bytes: int) -> None:
         message = self._message
         message.is_delivered = True
-        parts, message.body = message.body, []
+        received, message.body = message.body, bytearray()
         if not self._parser:
             return  # this follows the connection's last request
         fits = body_bytes <= self._max_body_bytes
-        method, body = self._parser.get_method().decode(), b"".join(parts) if fits else b""
+        method, body = self._parser.get_method().decode(), bytes(received) if fits else b""
         keep_alive = fits and method != "CONNECT" and self._parser.should_keep_alive()
         self.whole.append(Request(method, message.target, self._version, message.headers, body, body_bytes, keep_alive))
         if not keep_alive:

@@ -91,7 +91,8 @@ class Server:
             return
         for connection in list(self._waiting):
             if connection.held_bytes:
-                connection.refuse(HTTPStatus.SERVICE_UNAVAILABLE, "The server holds too many uploads; try again.")
+                status = HTTPStatus.SERVICE_UNAVAILABLE
+                connection.refuse(RequestRefused(status, "The server holds too many uploads; try again."))
             if self._held_bytes <= self.limits.pending_bytes:
                 return
 
@@ -138,7 +139,8 @@ class Server:
         """Make room for a connection; return whether there was one that could be dropped."""
         for oldest in self._waiting:
             if not oldest.is_about_to_receive():
-                oldest.drop(HTTPStatus.REQUEST_TIMEOUT, "The server needed the connection for others.")
+                status = HTTPStatus.REQUEST_TIMEOUT
+                oldest.drop(RequestRefused(status, "The server needed the connection for others."))
                 self._waiting.pop(oldest, None)  # although it takes a moment to close
                 return True
         return False

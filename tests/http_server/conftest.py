@@ -88,6 +88,14 @@ class Running:
     def connections(self) -> int:
         return len(self._server._opening) + len(self._server._waiting) + len(self._server._answering)
 
+    def in_loop(self, call: Callable[[], Any]) -> Any:
+        """What the call returns; nothing else happens in the server's event loop meanwhile."""
+
+        async def run() -> Any:
+            return call()
+
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(TIMEOUT_S)
+
     def begin_to_drain(self) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
 

@@ -149,6 +149,25 @@ def test_a_refused_client_that_goes_on_byte_by_byte_has_its_time_too(
     wait_until(is_reset)
 
 
+def test_a_refused_client_that_has_sent_much_and_stops_has_no_more_time(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "LINGER_S", 0.1)
+    assert problem(server.connect(b"nonsense\r\n\r\n" + bytes(1_000_000)))[0] == 400
+    wait_until(lambda: server.connections() == 0)
+
+
+def test_a_refused_client_gives_way_although_it_goes_on(server: Running) -> None:
+    connection = server.connect(b"nonsense\r\n\r\n")
+    assert problem(connection)[0] == 400
+
+    def goes_on_and_is_dropped() -> bool:
+        connection.sendall(b"x")
+        return server._server._drop_oldest()
+
+    assert server.in_loop(goes_on_and_is_dropped)
+
+
 def test_clients_are_dropped_in_time_although_nobody_can_be_told(
     start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:

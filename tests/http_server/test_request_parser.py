@@ -1,5 +1,6 @@
 """Requests are read whole, however they are cut into pieces, and nothing else is taken for one."""
 
+import tracemalloc
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
@@ -76,6 +77,22 @@ def test_nothing_is_kept_of_a_body_that_is_too_large() -> None:
     (request,) = chunked.whole
     assert (request.body, request.body_bytes, request.keep_alive) == (b"", 1500, False)
     assert announced.held_bytes == chunked.held_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("head", "part"),
+    [(PLAIN[:-5].replace(b": 5", b": 900000"), b"xx"), (CHUNKED_HEAD, b"6\r\nxxxxxx\r\n")],
+)
+def test_a_body_takes_no_more_memory_when_it_comes_in_many_small_parts(head: bytes, part: bytes) -> None:
+    parser = RequestParser(10**6)
+    parser.feed(head)
+    tracemalloc.start()
+    try:
+        while parser.held_bytes < 300_000:
+            parser.feed(part)
+        assert tracemalloc.get_traced_memory()[0] < 2 * 300_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_body_of_many_small_chunks_is_refused_before_it_costs_much() -> None:

@@ -72,6 +72,21 @@ def test_the_app_is_told_that_its_client_has_hung_up(version: bytes, server: Run
     assert server.app.clients_gone.acquire(timeout=30)
 
 
+def test_a_client_that_hangs_up_after_it_has_sent_more_has_hung_up(server: Running) -> None:
+    with server.connect(GET % b"/wait") as connection:
+        wait_until(lambda: server.app.environs)
+        connection.sendall(GET % b"/next")
+    assert server.app.clients_gone.acquire(timeout=30)
+
+
+def test_nothing_more_is_begun_for_a_client_that_has_hung_up(server: Running) -> None:
+    connection = server.connect(GET % b"/wait" + GET % b"/next")
+    wait_until(lambda: server.app.environs)
+    reset(connection)
+    wait_until(lambda: server.connections() == 0)
+    assert len(server.app.environs) == 1
+
+
 def test_a_client_that_resets_its_connection_has_hung_up(server: Running) -> None:
     connection = server.connect(GET % b"/wait")
     wait_until(lambda: server.app.environs)
