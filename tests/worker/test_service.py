@@ -1,10 +1,8 @@
 """A worker with all its loops and its heartbeat, in this process, with a network that a test holds."""
 
 import os
-import signal
 import socket
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from types import SimpleNamespace
@@ -77,30 +75,3 @@ def test_a_loop_that_ends_with_an_error_ends_the_worker(settings: Settings, monk
     with pytest.raises(RuntimeError, match="a bug"):
         serve(settings, Network(), threading.Event())
     assert told_to_stop == [True]
-
-
-@pytest.fixture
-def signal_handlers() -> Iterator[None]:
-    """Puts the handlers back that a worker replaces."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
-
-
-@pytest.mark.usefixtures("signal_handlers")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_worker_that_is_told_to_stop_while_it_loads_its_network_ends_at_once(
-    number: signal.Signals, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(service, "load_settings", lambda: settings)
-    monkeypatch.setattr(service, "configure_logging", lambda *_: None)
-
-    def load(_settings: Settings) -> Classifier:
-        signal.raise_signal(number)
-        raise AssertionError("the signal was ignored")
-
-    with pytest.raises((SystemExit, KeyboardInterrupt)) as ended:
-        service.run_worker(load)
-    assert isinstance(ended.value, SystemExit)
-    assert ended.value.code == 0
