@@ -85,13 +85,16 @@ class OpenvinoEngine:
 
 def compile_options(precision: Precision) -> dict[str, object]:
     """Return OpenVINO's options for a precision; threads are not pinned to cores, which web servers and Redis share."""
-    hint = "bf16" if precision == Precision.BFLOAT16 else "f32"
-    return {"INFERENCE_PRECISION_HINT": hint, "ENABLE_CPU_PINNING": False}
+    return {"INFERENCE_PRECISION_HINT": _hint(precision), "ENABLE_CPU_PINNING": False}
+
+
+def _hint(precision: Precision) -> str:
+    return "bf16" if precision == Precision.BFLOAT16 else "f32"
 
 
 def _check_precision(compiled: "openvino.CompiledModel", precision: Precision) -> None:
     """Refuse what OpenVINO has compiled in another precision, since it ignores a hint that it cannot follow."""
-    wanted = compile_options(precision)["INFERENCE_PRECISION_HINT"]
+    wanted = _hint(precision)
     actual = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
     if actual != wanted:
         raise ModelError(f"PRECISION={precision}: OpenVINO computes in {actual} here, not in {wanted}; use float32")

@@ -119,6 +119,18 @@ def running(**limits: Any) -> Iterator[Running]:
         server.close()
 
 
+@contextmanager
+def no_more_threads() -> Iterator[None]:
+    """Have threads fail to start, as they do where the system allows no more of them."""
+
+    def fail(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        yield
+
+
 @pytest.fixture
 def start() -> Iterator[Start]:
     """Start a server with other limits."""

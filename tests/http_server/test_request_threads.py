@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks.services import wait_until
 from http_server.request_threads import RequestThreads
+from tests.http_server.conftest import no_more_threads
 
 
 def test_no_more_calls_run_at_once_than_there_are_threads_and_the_others_follow_in_order() -> None:
@@ -52,17 +53,12 @@ def test_closing_ends_the_idle_threads() -> None:
     wait_until(lambda: all(thread.ident not in idents for thread in threading.enumerate()))
 
 
-def test_a_thread_that_cannot_start_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_thread_that_cannot_start_takes_no_place() -> None:
     threads, ran = RequestThreads(1), threading.Event()
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", cannot_start)
+    with no_more_threads():
         for _ in range(2):
             with pytest.raises(RuntimeError, match="can't start"):
                 threads.submit(ran.set)
     threads.submit(ran.set)
     assert ran.wait(30)
     threads.close()
-
-
-def cannot_start(_thread: threading.Thread) -> None:
-    raise RuntimeError("can't start new thread")

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from benchmarks.services import wait_until
-from tests.http_server.conftest import LIMITS, Running
+from tests.http_server.conftest import LIMITS, Running, no_more_threads
 from tests.http_server.raw_client import GET, POST, answer, is_closed, post, problem, received, reset
 
 
@@ -204,16 +204,9 @@ def test_an_app_that_wants_to_exit_only_fails(server: Running, caplog: pytest.Lo
     assert "SystemExit" in caplog.text
 
 
-def test_a_request_is_refused_when_the_system_has_no_more_threads(
-    server: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", no_thread)
+def test_a_request_is_refused_when_the_system_has_no_more_threads(server: Running) -> None:
+    with no_more_threads():
         for _ in range(2 * LIMITS.threads):
             status, detail = problem(server.connect(post(bytes(90_000))))
             assert (status, "no thread" in detail) == (503, True)
     assert answer(server.connect(post(b"hello"))) == (200, b"/ hello")
-
-
-def no_thread(_thread: threading.Thread) -> None:
-    raise RuntimeError("can't start new thread")
