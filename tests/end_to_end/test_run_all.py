@@ -89,6 +89,7 @@ def test_two_that_are_started_at_once_both_come_up_on_ports_of_their_own(
     urls = set()
     for everything in both:
         wait_until(lambda one=everything: "The service is ready" in one.output or one.popen.poll() is not None)  # type: ignore[misc]
+        assert everything.popen.poll() is None, everything.output
         (url,) = re.findall("open (http://127.0.0.1:[0-9]+) in a browser", everything.output)
         (worker,) = requests.get(f"{url}/readyz", timeout=5).json()["workers"]
         assert worker["pid"] in [process.pid for process in process_tree(everything.popen.pid)]
