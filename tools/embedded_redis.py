@@ -21,6 +21,7 @@ START_TIMEOUT_S = 10
 PROBE_INTERVAL_S = 0.02
 # Below the ports that systems give to outgoing connections, which might take one while its server restarts.
 PORTS = range(20_000, 30_000)
+ATTEMPTS = 3
 
 
 class RedisNotFound(Exception):
@@ -75,33 +76,47 @@ def embedded_redis(server: Path | None = None, port: int | None = None) -> Itera
 
     Args:
         server: the program; by default the one that `find_server` finds.
-        port: where it listens; by default a free one.
+        port: where it listens; by default a free one, or another if somebody takes that before the server does.
 
     Raises:
         RedisNotFound: there is none, or it does not start.
     """
-    port = port or free_port()
-    command = [str(server or find_server()), "--bind", "127.0.0.1", "--port", str(port), "--save", ""]
+    program = server or find_server()
+    for number in [port] if port else _free_ports():
+        with _running(program, number) as process:
+            if _comes_up(process, number):
+                yield f"redis://127.0.0.1:{number}/0"
+                return
+    raise RedisNotFound(f"{program} did not start")
+
+
+def _free_ports() -> Iterator[int]:
+    for _ in range(ATTEMPTS):
+        yield free_port()
+
+
+@contextmanager
+def _running(program: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
+    command = [str(program), "--bind", "127.0.0.1", "--port", str(port), "--save", ""]
     with tempfile.TemporaryDirectory() as folder:
         # In a session of its own, so that a Ctrl-C does not stop it before its users.
         process = subprocess.Popen(
             command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
         )
         try:
-            _wait_until_up(process, port)
-            yield f"redis://127.0.0.1:{port}/0"
+            yield process
         finally:
             process.terminate()
             process.wait()
 
 
-def _wait_until_up(process: "subprocess.Popen[bytes]", port: int) -> None:
+def _comes_up(process: "subprocess.Popen[bytes]", port: int) -> bool:
     end = time.monotonic() + START_TIMEOUT_S
-    with redis.Redis(port=port) as client:
+    with redis.Redis(port=port, socket_timeout=START_TIMEOUT_S) as client:
         while process.poll() is None and time.monotonic() < end:
-            with contextlib.suppress(redis.ConnectionError):
-                # Another server may have taken the port in the meantime.
+            # Another server may have taken the port in the meantime.
+            with contextlib.suppress(redis.RedisError):
                 if client.info("server")["process_id"] == process.pid:
-                    return
+                    return True
             time.sleep(PROBE_INTERVAL_S)
-    raise RedisNotFound(f"{process.args!r} did not start")
+    return False
