@@ -1,6 +1,8 @@
 # `make run` and `make test` do all the set-up that they need.
 PYTHON ?= python3
 VENV := .venv
+# What the service is compared with has libraries of its own.
+PEERS := .venv-peers
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check
 # Exact versions, for all supported Pythons, from the ranges in requirements*.txt. What is installed for the service is
@@ -12,12 +14,12 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist lo
 SECONDS ?= 60
 SEED ?=
 REQUESTS ?= 20000
-# Of `make accuracy`.
+# Of `make accuracy`; OPTIONS also of `make compare`.
 PICTURES ?=
 OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test quick lint lock logs hooks audit bench chaos siege soak accuracy clean
+.PHONY: help install run demo test quick lint lock logs hooks audit bench compare chaos siege soak accuracy clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 12
@@ -59,6 +61,9 @@ audit: $(VENV)/installed-dev  ## look for weaknesses in our code and known ones 
 bench: $(VENV)/installed-dev  ## measure throughput and latency against their targets (8 minutes)
 	@$(BIN)/python -m benchmarks.bench
 
+compare: $(VENV)/installed-dev $(PEERS)/installed  ## measure beside mosec, LitServe, BentoML and Ray Serve (25 minutes)
+	@$(BIN)/python -m benchmarks.compare $(OPTIONS)
+
 chaos: $(VENV)/installed-dev  ## break the service under load; try: make chaos SECONDS=600 SEED=7
 	@$(BIN)/python -m benchmarks.chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 
@@ -72,7 +77,7 @@ accuracy: $(VENV)/installed  ## measure how often the service is right: make acc
 	@$(BIN)/python -m tools.accuracy $(OPTIONS) -- "$(PICTURES)"
 
 clean:  ## remove the virtual environment and all caches
-	rm -rf $(VENV) .cache .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(PEERS) .cache .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 
 # What the set-up prints goes to standard error: the output of `make run` is the service's alone.
 $(VENV)/bin/python:
@@ -89,4 +94,10 @@ $(VENV)/installed: requirements.lock | $(VENV)/bin/python
 $(VENV)/installed-dev: requirements-dev.lock $(VENV)/installed | $(VENV)/bin/python
 	@echo "Installing requirements-dev.lock" >&2
 	@$(PIP) -r requirements-dev.lock >&2
+	@touch $@
+
+$(PEERS)/installed: benchmarks/peers/requirements.txt | $(VENV)/installed-dev
+	@echo "Installing benchmarks/peers/requirements.txt into $(PEERS)" >&2
+	@$(PYTHON) -m venv $(PEERS) >&2
+	@$(PEERS)/bin/python -m pip install --disable-pip-version-check -r $< >&2
 	@touch $@

@@ -16,10 +16,11 @@ class BareNetwork:
     Args:
         network: the OpenVINO file.
         streams: the number of pictures computed at once.
+        precision: "float32", or "default" for what OpenVINO takes by itself.
     """
 
-    def __init__(self, network: Path, streams: int) -> None:
-        self._command = [sys.executable, "benchmarks/bench/bare_script.py", str(network), str(streams)]
+    def __init__(self, network: Path, streams: int, precision: str = "float32") -> None:
+        self._command = [sys.executable, "benchmarks/bench/bare_script.py", str(network), str(streams), precision]
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(

@@ -1,8 +1,9 @@
 """Closed-loop rounds: each client sends its next request as soon as the last one is answered.
 
-The load generator is the one of the stress test: urllib3 in threads of this process, with a pool of one keep-alive
-connection per client. It shares the cores with the service and is not free: about 0.9 ms of processor time per request,
-where bare sockets with a prepared request take 0.2 ms. So each round reports the generator's share.
+Unless another is given, the load generator is the one of the stress test: urllib3 in threads of this process, with a
+pool of one keep-alive connection per client. It shares the cores with the service and is not free: about 0.9 ms of
+processor time per request, where bare sockets with a prepared request take 0.2 ms. So each round reports the
+generator's share.
 """
 
 import os
@@ -12,12 +13,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from clients.load import Load
 from clients.report import GOOD, percentiles
-from clients.sender import Sender
+from clients.sender import Reply, Sender
 
 TIMEOUT_S = 60
 _TIMING_PART = re.compile(r"(\w+);dur=([\d.]+)")
@@ -49,6 +51,13 @@ class Round:
     cpu_ms: dict[str, float]
 
 
+class RequestSender(Protocol):
+    """What sends a round's requests; safe to use from many threads."""
+
+    def request(self) -> Reply:
+        """Send a request and return what came back."""
+
+
 class NoAnswer(Exception):
     """No request was successful, so there is nothing to measure."""
 
@@ -64,7 +73,7 @@ class _Answer(NamedTuple):
 class _Recorder:
     """Sends requests and records their answers; safe to use from many threads."""
 
-    def __init__(self, sender: Sender) -> None:
+    def __init__(self, sender: RequestSender) -> None:
         self._sender = sender
         self.answers: list[_Answer] = []
 
@@ -89,22 +98,34 @@ class _Recording:
     cpu_s: float
 
 
+SenderContext = AbstractContextManager[RequestSender]
+
+
 def send_for(url: str, picture: bytes, clients: int, seconds: float, warm_up_s: float) -> Round:
     """Send for some seconds after a warm-up, and measure the requests that are answered in that window."""
-    recording = _record(url, picture, clients, count=None, duration_s=warm_up_s + seconds)
+    return measure_for(_forms(url, picture, clients), clients, seconds, warm_up_s)
+
+
+def measure_for(sender: SenderContext, clients: int, seconds: float, warm_up_s: float) -> Round:
+    """Do the same with any sender."""
+    recording = _record(sender, clients, count=None, duration_s=warm_up_s + seconds)
     measured_from = recording.began_at + warm_up_s
     return _summary(recording, measured_from, measured_from + seconds)
 
 
 def send_so_many(url: str, picture: bytes, clients: int, requests: int) -> Round:
     """Send a number of requests, without a warm-up."""
-    recording = _record(url, picture, clients, count=requests, duration_s=None)
+    recording = _record(_forms(url, picture, clients), clients, count=requests, duration_s=None)
     return _summary(recording, recording.began_at, recording.ended_at)
 
 
-def _record(url: str, picture: bytes, clients: int, count: int | None, duration_s: float | None) -> _Recording:
+def _forms(url: str, picture: bytes, clients: int) -> SenderContext:
+    return Sender(url, [picture], clients, TIMEOUT_S)
+
+
+def _record(context: SenderContext, clients: int, count: int | None, duration_s: float | None) -> _Recording:
     stop = threading.Event()
-    with Sender(url, [picture], clients, TIMEOUT_S) as sender:
+    with context as sender:
         recorder = _Recorder(sender)
         began_at, cpu_before_s = time.monotonic(), time.process_time()
         load = Load(recorder.send, stop)

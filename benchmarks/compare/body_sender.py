@@ -1,0 +1,59 @@
+"""Sends one picture as the body of requests, which all of the compared services take."""
+
+import http.client
+import threading
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+from clients.sender import Reply
+
+HEADERS = {"Content-Type": "image/jpeg"}
+
+
+class BodySender:
+    """Keeps a connection open for each thread; safe to use from many threads.
+
+    It is bare, since it shares the cores with what it measures: 0.3 ms of processor time for a request.
+
+    Args:
+        url: where requests go.
+        picture: the file's content.
+        timeout_s: when a request is given up for which nothing comes, in seconds.
+    """
+
+    def __init__(self, url: str, picture: bytes, timeout_s: float) -> None:
+        parts = urlsplit(url)
+        self._host, self._path = parts.netloc, parts.path
+        self._picture = picture
+        self._timeout_s = timeout_s
+        self._thread = threading.local()
+        self._connections: list[http.client.HTTPConnection] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for connection in self._connections:
+            connection.close()
+
+    def request(self) -> Reply:
+        """Send the picture and return what came back."""
+        connection = self._connection()
+        try:
+            connection.request("POST", self._path, self._picture, HEADERS)
+            response = connection.getresponse()
+            response.read()
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()  # the next request opens it again
+            return Reply(type(error).__name__, {})
+        return Reply(str(response.status), dict(response.headers.items()))
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if not hasattr(self._thread, "connection"):
+            self._thread.connection = http.client.HTTPConnection(self._host, timeout=self._timeout_s)
+            self._connections.append(self._thread.connection)
+        connection: http.client.HTTPConnection = self._thread.connection
+        return connection
