@@ -29,6 +29,10 @@ class Engine(Protocol):
     def concurrency(self) -> int:
         """How many batches may be computed at once."""
 
+    @property
+    def streams(self) -> int:
+        """How many of these have cores of their own; the others wait for a turn on the same device."""
+
     def __call__(self, pixels: Pixels) -> Probabilities:
         """Return the probabilities (n, classes) of the pictures in pixels (n, height, width, channels)."""
 

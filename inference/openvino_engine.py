@@ -51,7 +51,7 @@ class OpenvinoEngine:
         options = compile_options(precision)
         shared = core.compile_model(model, "CPU", options | {"PERFORMANCE_HINT": "THROUGHPUT"})
         _check_precision(shared, precision)
-        self.concurrency = int(shared.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        self.concurrency = self.streams = int(shared.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self._requests: SimpleQueue[openvino.InferRequest] = SimpleQueue()
         for _ in range(self.concurrency):
             self._requests.put(shared.create_infer_request())

@@ -28,6 +28,7 @@ class TensorflowEngine:
     name = "tensorflow"
     # While one batch is computed, the next one is read and unpacked.
     concurrency = 2
+    streams = 1
 
     def __init__(self, network: Network, settings: Settings, precision: Precision) -> None:
         self.shape: ImageShape = settings.image_shape

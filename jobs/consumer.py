@@ -35,8 +35,10 @@ class JobConsumer:
         self._worker = worker
         self._model = model
 
-    def take(self, size: int) -> list[Job]:
+    def take(self, size: int, streams: int = 1) -> list[Job]:
         """Wait up to POP_TIMEOUT_S for a job and take up to `size`, oldest first, without claiming them.
+
+        Unless BATCH_WAIT_MS is set, it leaves others their share: with n `streams` it takes an nth of what waits.
 
         A job that has been tried before comes alone, so that it cannot harm others should it kill the worker again.
 
@@ -48,8 +50,9 @@ class JobConsumer:
         if popped is None:
             return []
         first = self._parse(popped[1])
-        retried = first is not None and first.attempt > 1
-        others = [] if retried else self._put_back_retried([self._parse(value) for value in self._fill(size - 1)])
+        if first and first.attempt > 1:
+            return [first]
+        others = self._put_back_retried([self._parse(value) for value in self._fill(size - 1, streams)])
         return [job for job in (first, *others) if job]
 
     def claim(self, jobs: Sequence[Job]) -> list[Job]:
@@ -98,14 +101,15 @@ class JobConsumer:
                     self._connection.call(("LPUSH", self._keys.queue, job.to_json()))
         return [job for job in jobs if job and job.attempt == 1]
 
-    def _fill(self, size: int) -> list[bytes]:
+    def _fill(self, size: int, streams: int) -> list[bytes]:
         """Take up to `size` jobs that are waiting, and for BATCH_WAIT_MS those that come."""
         values: list[bytes] = []
-        if size < 1:
-            return values
         end = time.monotonic() + self._batch_wait_s
         with suppress(redis.RedisError):  # the jobs in hand are kept all the same
-            values += self._connection.call(("LPOP", self._keys.queue, size)) or []
+            if size and streams > 1 and not self._batch_wait_s:
+                size = min(size, self._connection.call(("LLEN", self._keys.queue)) // streams)
+            if size:
+                values += self._connection.call(("LPOP", self._keys.queue, size)) or []
             while len(values) < size and (remaining := end - time.monotonic()) > 0:
                 # BLPOP takes a time-out of 0 as "forever", and Redis rounds to milliseconds.
                 popped = self._connection.call(("BLPOP", self._keys.queue, max(remaining, 0.001)))

@@ -73,7 +73,7 @@ class BatchLoop:
         while not stop.is_set():
             self._progress()
             try:
-                batch = self._consumer.take(self._classifier.batch_size)
+                batch = self._consumer.take(self._classifier.batch_size, self._classifier.engine.streams)
             except redis.RedisError as error:
                 log("redis_unavailable", level="error", error=error)
                 stop.wait(RECONNECT_WAIT_S)

@@ -20,7 +20,7 @@ class SleepingEngine:
     """Sleeps for each picture, and gives every one the same class."""
 
     name = "none"
-    concurrency = 1
+    concurrency = streams = 1
 
     def __init__(self, shape: ImageShape) -> None:
         self.shape = shape

@@ -27,6 +27,21 @@ def test_a_batch_has_the_oldest_jobs_and_at_most_the_requested_number(
     assert [taken.id for taken in consumer.take(3)] == ["3", "4"]
 
 
+def test_a_batch_leaves_other_streams_their_share_of_what_waits(
+    settings: Settings, consumer: JobConsumer, keys: Keys, client: Client
+) -> None:
+    client.rpush(keys.queue, *(new_job(settings, name).to_json() for name in "12345678"))
+    assert [len(consumer.take(8, streams=2)) for _ in range(4)] == [4, 2, 1, 1]
+
+
+def test_a_batch_that_may_wait_for_more_jobs_leaves_none_of_those_that_fit(
+    make_settings: MakeSettings, keys: Keys, client: Client
+) -> None:
+    settings = make_settings(batch_wait_ms=1000)
+    client.rpush(keys.queue, *(new_job(settings, name).to_json() for name in "1234"))
+    assert len(JobConsumer(settings, "w1", "m").take(4, streams=2)) == 4
+
+
 def test_two_workers_never_take_the_same_job(settings: Settings, keys: Keys, client: Client) -> None:
     ids = {f"{number}" for number in range(60)}
     client.rpush(keys.queue, *(new_job(settings, job_id).to_json() for job_id in ids))

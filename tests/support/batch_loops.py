@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any, cast
 
 from inference.classifier import Classifier
@@ -29,12 +30,14 @@ class HeldNetwork:
     Args:
         batch_size: how many pictures it takes at once.
         poison: pictures on which it fails.
+        streams: how many of its batches have cores of their own.
     """
 
     model, precision, fingerprint = "m", "float32", "f"
 
-    def __init__(self, batch_size: int = 1, poison: frozenset[int] = frozenset()) -> None:
+    def __init__(self, batch_size: int = 1, poison: frozenset[int] = frozenset(), streams: int = 1) -> None:
         self.batch_size = batch_size
+        self.engine = SimpleNamespace(name="e", concurrency=streams, streams=streams)
         self.inside: set[int] = set()
         self.together: list[set[int]] = []
         self._poison = poison

@@ -21,7 +21,8 @@ class FaultyEngine:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.name, self.shape, self.concurrency = engine.name, engine.shape, engine.concurrency
+        self.name, self.shape = engine.name, engine.shape
+        self.concurrency, self.streams = engine.concurrency, engine.streams
 
     def __call__(self, pixels: Pixels) -> Probabilities:
         threading.Event().wait(DELAY_S)

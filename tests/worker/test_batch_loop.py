@@ -37,6 +37,15 @@ def test_jobs_on_their_first_attempt_are_computed_together(settings: Settings, c
         wait_until(lambda: network.inside == set(range(LANES)), timeout_s=10)
 
 
+def test_a_loop_leaves_other_streams_their_share_of_what_waits(settings: Settings, client: Client) -> None:
+    network = HeldNetwork(batch_size=4, streams=2)
+    for name in (1, 2, 3, 4):
+        push(settings, client, name)
+    with lanes(settings, network, count=1):
+        wait_until(lambda: network.inside)
+        assert network.inside == {1, 2}
+
+
 def test_the_results_of_a_batch_say_who_computed_it_and_how_many_pictures_it_had(
     settings: Settings, client: Client, keys: Keys
 ) -> None:

@@ -5,7 +5,6 @@ import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -23,7 +22,7 @@ from worker.batch_loop import BatchLoop
 
 
 class Network(HeldNetwork):
-    note, engine = "small", SimpleNamespace(name="e", concurrency=2)
+    note = "small"
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +38,7 @@ def serve(settings: Settings, network: Network, stop: threading.Event) -> None:
 def test_a_worker_describes_itself_and_finishes_the_batches_of_all_loops_before_it_stops(
     settings: Settings, client: Client, keys: Keys
 ) -> None:
-    network, stop = Network(), threading.Event()
+    network, stop = Network(streams=2), threading.Event()
     host, crop = socket.gethostname(), str(settings.crop)
     expected = WorkerInfo(
         "w1", "m", "e", 1, "small", host, os.getpid(), fingerprint="f", crop=crop, precision="float32"
@@ -73,5 +72,5 @@ def test_a_loop_that_ends_with_an_error_ends_the_worker(settings: Settings, monk
 
     monkeypatch.setattr(BatchLoop, "run", run)
     with pytest.raises(RuntimeError, match="a bug"):
-        serve(settings, Network(), threading.Event())
+        serve(settings, Network(streams=2), threading.Event())
     assert told_to_stop == [True]
