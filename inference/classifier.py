@@ -26,8 +26,6 @@ from logger import log
 from settings import Settings
 
 TOP_CLASSES = 5
-# On a CPU a batch is no faster than its pictures one by one, computed at the same time, and its results come later.
-OPENVINO_BATCH = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +81,7 @@ def load_classifier(settings: Settings) -> Classifier:
     network, graph, engine = _load(network, engine_name, precision, settings)
     classes = engine(np.zeros((1, *engine.shape), np.uint8)).shape[1]
     labels = _labels(network, classes)
-    wanted = OPENVINO_BATCH if engine.name == "openvino" and settings.batch_size == "auto" else settings.batch_size
-    size = warm_up(engine, wanted)
+    size = warm_up(engine, settings.batch_size)
     log(
         "model_ready",
         model=network.name,

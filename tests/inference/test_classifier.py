@@ -18,6 +18,7 @@ from pictures.decoding import decode_image
 from project import PROJECT_DIR
 from settings import Settings
 from tests.conftest import CASTLE, COLOURS, OPTIONS, MakeSettings, picture
+from tests.support.pretended_engine import PretendedEngine
 
 # From two independent runs of the original service on its own photograph, which this repository does not contain.
 REFERENCE = {"church": 0.4136, "castle": 0.3930, "monastery": 0.1733, "palace": 0.0041, "vault": 0.0034}
@@ -199,10 +200,20 @@ def test_only_networks_that_give_the_same_results_have_the_same_fingerprint(
     assert len(set(fingerprints)) == 4
 
 
-def test_the_batch_size_is_measured_where_batches_can_help(colour_settings: MakeSettings) -> None:
-    settings = colour_settings(batch_size="auto", engine="tensorflow")
-    assert load_classifier(settings).batch_size in (1, 2, 4, 8, 16, 32)
-    assert load_classifier(colour_settings(batch_size="auto", engine="openvino")).batch_size == 1
+@pytest.mark.parametrize("engine", ["openvino", "tensorflow"])
+@pytest.mark.parametrize(("milliseconds_a_batch", "expected"), [(1, 4), (0, 1)], ids=["batches pay", "they do not"])
+def test_the_batch_size_is_measured_on_every_engine(
+    milliseconds_a_batch: int,
+    expected: int,
+    engine: str,
+    colour_settings: MakeSettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pretended = PretendedEngine(lambda size: 0.001 * (milliseconds_a_batch + 3 * size))
+    monkeypatch.setattr("time.perf_counter", pretended.now)
+    for name in ("OpenvinoEngine", "TensorflowEngine"):
+        monkeypatch.setattr(f"inference.classifier.{name}", lambda *_: pretended)
+    assert load_classifier(colour_settings(batch_size="auto", engine=engine, labels=None)).batch_size == expected
 
 
 def test_a_network_is_exported_once_and_then_starts_without_tensorflow(
