@@ -5,6 +5,7 @@ nor a form is read by a request type of FastAPI's, here a dependency that reads 
 """
 
 import os
+import signal
 from typing import Annotated, Any
 
 import litserve
@@ -53,6 +54,7 @@ def main() -> None:
     server = litserve.LitServer(
         Classifier(arguments, api_path="/predict"), accelerator="cpu", workers_per_device=os.cpu_count() or 1
     )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # LitServe stops its processes at Ctrl+C only
     server.run(
         host="127.0.0.1",
         port=arguments.port,
