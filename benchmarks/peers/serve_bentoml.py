@@ -15,7 +15,9 @@ from benchmarks.peers.network import Network
 from benchmarks.peers.preprocessing import NotAPicture, answer, decode
 
 
-@bentoml.service(workers=os.cpu_count() or 1, threads=1, traffic={"timeout": 60}, logging={"access": {"enabled": False}})
+@bentoml.service(
+    workers=os.cpu_count() or 1, threads=1, traffic={"timeout": 60}, logging={"access": {"enabled": False}}
+)
 class Classifier:
     """Decodes one picture and classifies it."""
 
@@ -37,7 +39,7 @@ def main() -> None:
     arguments = parse_arguments()
     os.environ["BENTOML_DO_NOT_TRACK"] = "True"
     command = ["-m", "bentoml", "serve", "--quiet", "--host", "127.0.0.1", "--port", str(arguments.port)]
-    os.execv(sys.executable, [sys.executable, *command, "benchmarks.peers.serve_bentoml:Classifier"])
+    os.execv(sys.executable, [sys.executable, *command, "benchmarks.peers.serve_bentoml:Classifier"])  # noqa: S606
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from benchmarks.peers.arguments import inherited_network, parse_arguments
 from benchmarks.peers.network import Network
 from benchmarks.peers.preprocessing import NotAPicture, answer, decode
 
-
 # The default of 3 s is less than 32 clients wait on two slow cores.
 TIMEOUT_MS = 30_000
 

@@ -45,7 +45,7 @@ def main() -> None:
         logging_config={"enable_access_log": False, "log_level": "WARNING"},
     )
     serve.run(
-        Classifier.bind(arguments),
+        Classifier.bind(arguments),  # type: ignore[attr-defined]
         blocking=True,
         route_prefix="/predict",
         logging_config={"enable_access_log": False, "log_level": "WARNING"},
