@@ -51,8 +51,14 @@ class Classifier(litserve.LitAPI):
 def main() -> None:
     """Serve until SIGTERM."""
     arguments = parse_arguments()
+    # Compared by images per processor second, with 1, 8 and 32 clients: a worker for each core was better than one
+    # worker with two threads and batches of at most 8, and the fast queue (ZeroMQ) was no worse than the default.
+    # The cores were shared with other work: differences below a fifth are noise.
     server = litserve.LitServer(
-        Classifier(arguments, api_path="/predict"), accelerator="cpu", workers_per_device=os.cpu_count() or 1
+        Classifier(arguments, api_path="/predict"),
+        accelerator="cpu",
+        workers_per_device=os.cpu_count() or 1,
+        fast_queue=True,
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # LitServe stops its processes at Ctrl+C only
     server.run(
