@@ -51,9 +51,10 @@ class Classifier(litserve.LitAPI):
 def main() -> None:
     """Serve until SIGTERM."""
     arguments = parse_arguments()
-    # Compared by images per processor second, with 1, 8 and 32 clients: a worker for each core was better than one
+    # Compared by images per processor second, with 1, 8 and 32 clients: a worker for each core was ahead of one
     # worker with two threads and batches of at most 8, and the fast queue (ZeroMQ) was no worse than the default.
-    # The cores were shared with other work: differences below a fifth are noise.
+    # One short run each on
+    # cores shared with other work: to be repeated on an idle machine.
     server = litserve.LitServer(
         Classifier(arguments, api_path="/predict"),
         accelerator="cpu",
