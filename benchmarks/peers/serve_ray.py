@@ -23,7 +23,7 @@ CORES = os.cpu_count() or 1
 
 
 # Compared by images per processor second, with 8 and 32 clients: RAY_SERVE_THROUGHPUT_OPTIMIZED was ahead of the
-# default, but in a quieter minute; a thread for each picture was no worse than blocking the event loop. HAProxy before the replicas
+# default, but in a quieter minute; a thread for each picture was no worse than blocking the event loop. HAProxy
 # (RAY_SERVE_ENABLE_HA_PROXY) was no better on a single node, and it listens on all interfaces. One short run each on
 # cores shared with other work: to be repeated on an idle machine.
 @serve.deployment(num_replicas=CORES, max_ongoing_requests=16, ray_actor_options={"num_cpus": 1})
