@@ -15,10 +15,8 @@ from benchmarks.peers.network import Network
 from benchmarks.peers.preprocessing import NotAPicture, answer, decode
 
 
-# Compared by images per processor second, with 8 and 32 clients: one thread in each worker was no worse than two, and
-# ahead of a service that decodes before another that computes with adaptive batching. Batches of at most 8 within 2
-# s were refused (503) when the processor was busy with something else. One short run each on
-# cores shared with other work: to be repeated on an idle machine.
+# Tried in short runs on a busy machine: two threads in each worker, which gained nothing; a service that decodes before
+# another that computes with adaptive batching, which did less, and refused requests at 32 clients.
 @bentoml.service(
     workers=os.cpu_count() or 1, threads=1, traffic={"timeout": 60}, logging={"access": {"enabled": False}}
 )

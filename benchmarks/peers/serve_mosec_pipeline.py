@@ -14,7 +14,7 @@ from benchmarks.peers.arguments import inherited_network, parse_arguments
 from benchmarks.peers.network import Array, Network
 from benchmarks.peers.preprocessing import NotAPicture, answer, decode
 
-# Tried with 1, 8 and 32 clients, in turn: 1 decoder and batches of at most 2, or batches of at most 8 and a wait of 5 ms.
+# Tried with 1, 8 and 32 clients, in turn: 1 decoder and batches of at most 2; batches of at most 8 and a wait of 5 ms.
 # All were alike (13, 14 and 13 images a second).
 DECODERS = 2
 THREADS = 2
