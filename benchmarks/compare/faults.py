@@ -69,8 +69,12 @@ def _kill_while(load: threading.Thread, contender: Contender, end: float) -> int
 
 
 def _recovers(contender: Contender) -> bool:
+    def answers() -> bool:
+        contender.revive()
+        return contender.answers()
+
     try:
-        wait_until(contender.answers, RECOVERY_TIMEOUT_S)
+        wait_until(answers, RECOVERY_TIMEOUT_S)
     except TimeoutError:
         return False
     return True

@@ -17,7 +17,7 @@ def save_plot(found: Sequence[dict[str, Any]], file: Path) -> None:
 
     found = [each for each in found if each["network"] == RESNET50]
     cases = list(dict.fromkeys((each["precision"], each["picture"]) for each in found))
-    figure = Figure(figsize=(5.5 * max(1, len(cases)), 4), layout="constrained")
+    figure = Figure(figsize=(5 * max(1, len(cases)) + 2, 4), layout="constrained")
     for number, (precision, picture) in enumerate(cases, start=1):
         axes = figure.add_subplot(1, len(cases), number)
         points = [each for each in found if (each["precision"], each["picture"]) == (precision, picture)]
@@ -30,5 +30,6 @@ def save_plot(found: Sequence[dict[str, Any]], file: Path) -> None:
         axes.set_xticks(clients, [str(each) for each in clients])
         axes.set(title=f"ResNet50, {precision}, {picture}", xlabel="clients", ylabel="images a second")
         axes.set_ylim(bottom=0)
-        axes.legend()
+    if figure.axes:
+        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right upper")
     figure.savefig(file, dpi=110)
