@@ -23,11 +23,15 @@ from benchmarks.bench.part import Step
 from benchmarks.bench.report import machine
 from benchmarks.bench.row import table
 from benchmarks.compare.cases import CASTLE_NAME, cases, computes_bfloat16, pictures
-from benchmarks.compare.contenders import CONTENDERS, PYTHON_OF_PEERS, Contender, OurService, OurServiceWithTwoWorkers
+from benchmarks.compare.contender import Contender
 from benchmarks.compare.faults import kill_repeatedly, send_broken
+from benchmarks.compare.our_service import OurService, OurServiceWithTwoWorkers
+from benchmarks.compare.peers import PEERS, PYTHON_OF_PEERS
 from benchmarks.compare.plot import save_plot
 from benchmarks.compare.rounds import Rounds
 from benchmarks.compare.summary import faults_table, medians, rows, served_table
+
+CONTENDERS: tuple[type[Contender], ...] = (OurService, *PEERS)
 
 
 def main() -> int:

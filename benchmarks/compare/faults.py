@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.bench.part import CASTLE
 from benchmarks.compare.body_sender import BodySender
-from benchmarks.compare.contenders import Contender
+from benchmarks.compare.contender import Contender
 from benchmarks.costly_headers import PNG_SIGNATURE, png_chunk
 from benchmarks.services import wait_until
 from clients.load import Load

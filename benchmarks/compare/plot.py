@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.bench.networks_measured import RESNET50
-from benchmarks.compare.contenders import OurService
+from benchmarks.compare.our_service import OurService
 
 
 def save_plot(found: Sequence[dict[str, Any]], file: Path) -> None:

@@ -13,7 +13,7 @@ from benchmarks.bench.networks_measured import RESNET50, measured_network
 from benchmarks.bench.part import Step
 from benchmarks.compare.body_sender import BodySender
 from benchmarks.compare.cases import CASTLE_NAME, Case
-from benchmarks.compare.contenders import Contender, NotStarted
+from benchmarks.compare.contender import Contender, NotStarted
 from helpers import Crop
 from pictures.decoding import DecodingOptions
 

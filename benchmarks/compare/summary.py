@@ -7,7 +7,7 @@ from typing import Any
 from benchmarks.bench.networks_measured import COSTLESS, RESNET50
 from benchmarks.bench.row import Row, at_least, at_most
 from benchmarks.compare.cases import CASTLE_NAME, PHOTOGRAPH_NAME
-from benchmarks.compare.contenders import OurService
+from benchmarks.compare.our_service import OurService
 
 CASE = ("network", "precision", "picture", "clients")
 FIGURES = ("images_per_s", "p50_ms", "p99_ms", "cpu_ms")

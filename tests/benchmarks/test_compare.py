@@ -8,8 +8,8 @@ import pytest
 from benchmarks.bench.networks_measured import COSTLESS, RESNET50, measured_network
 from benchmarks.bench.part import CASTLE
 from benchmarks.compare.cases import CASTLE_NAME, PHOTOGRAPH_NAME, Case, cases
-from benchmarks.compare.contenders import OurService, OurServiceWithTwoWorkers
 from benchmarks.compare.faults import kill_repeatedly, send_broken
+from benchmarks.compare.our_service import OurService, OurServiceWithTwoWorkers
 from benchmarks.compare.plot import save_plot
 from benchmarks.compare.rounds import Rounds
 from benchmarks.compare.summary import medians, rows, served_table

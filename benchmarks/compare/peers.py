@@ -1,132 +1,25 @@
-"""The services that are compared, ours and its peers: each starts, listens on loopback, and stops."""
+"""The servers of `benchmarks/peers` as contenders."""
 
 import os
 import signal
 import uuid
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import psutil
 
-from benchmarks.bench.networks_measured import Network
-from benchmarks.compare.body_sender import BodySender
-from benchmarks.fleet import Fleet
+from benchmarks.compare.contender import START_TIMEOUT_S, Contender, NotStarted
 from benchmarks.processes import cpu_seconds
 from benchmarks.services import MARK, Process, wait_until
-from clients.report import GOOD
 from project import PROJECT_DIR
 from tools.embedded_redis import free_port
 
 PYTHON_OF_PEERS = PROJECT_DIR / ".venv-peers" / "bin" / "python"
-# Ray takes half a minute on a busy machine.
-START_TIMEOUT_S = 180
-PROBE_TIMEOUT_S = 10
 STOP_TIMEOUT_S = 20
 # Mapped by every process that computes.
 OPENVINO_LIBRARY = "libopenvino"
-
-
-class NotStarted(Exception):
-    """A service did not come up."""
-
-
-class Contender(ABC):
-    """One service; to be used with `with`, which starts it and waits until it has classified a picture.
-
-    Args:
-        network: what it serves.
-        precision: "default", the service's own choice, or "float32".
-        picture: the first one that it classifies.
-        folder: for logs.
-    """
-
-    name: str
-
-    def __init__(self, network: Network, precision: str, picture: bytes, folder: Path) -> None:
-        self.network = network
-        self.precision = precision
-        self.folder = folder / uuid.uuid4().hex
-        self._picture = picture
-
-    @abstractmethod
-    def __enter__(self) -> Self: ...
-
-    @abstractmethod
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None: ...
-
-    @property
-    @abstractmethod
-    def url(self) -> str:
-        """Where pictures go."""
-
-    @abstractmethod
-    def cpu_seconds(self) -> float:
-        """Return the processor time of all its processes so far."""
-
-    @abstractmethod
-    def kill_computing(self) -> None:
-        """Kill a process that computes."""
-
-    @abstractmethod
-    def revive(self) -> None:
-        """Do what whoever supervises the service would do: start again what has ended."""
-
-    def answers(self) -> bool:
-        """Tell whether a picture is classified."""
-        with BodySender(self.url, self._picture, PROBE_TIMEOUT_S) as sender:
-            return sender.request().outcome == GOOD
-
-
-class OurService(Contender):
-    """Redis, a web server, and workers."""
-
-    name = "this service"
-    workers = 1
-
-    def __enter__(self) -> Self:
-        self.folder.mkdir()
-        precision = "auto" if self.precision == "default" else self.precision
-        values = self.network.settings | {"precision": precision, "crop_mode": "center"}
-        self._fleet = Fleet(self.folder, 1, self.workers, **values)
-        self._fleet.__enter__()
-        wait_until(self.answers, START_TIMEOUT_S)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._fleet.__exit__(kind, error, traceback)
-
-    @property
-    def url(self) -> str:
-        """Where pictures go."""
-        return f"{self._fleet.web_servers[0].url}/predict"
-
-    def cpu_seconds(self) -> float:
-        """Return the processor time of the web server, the workers and Redis."""
-        servers = [server.process.popen.pid for server in [*self._fleet.web_servers, *self._fleet.workers]]
-        return cpu_seconds([*servers, self._fleet.redis_client.info("server")["process_id"]])
-
-    def kill_computing(self) -> None:
-        """Kill the oldest worker."""
-        self._fleet.kill(self._fleet.workers[0])
-
-    def revive(self) -> None:
-        """Start a worker for one that was killed."""
-        for _ in range(self.workers - len(self._fleet.workers)):
-            self._fleet.start_worker()
-
-
-class OurServiceWithTwoWorkers(OurService):
-    """As docs/operations.md has it for those who want no gap when a worker dies."""
-
-    workers = 2
 
 
 class Peer(Contender):
@@ -248,4 +141,3 @@ class RayServe(Peer):
 
 
 PEERS: tuple[type[Contender], ...] = (MosecProcesses, MosecPipeline, LitServe, BentoML, RayServe)
-CONTENDERS: tuple[type[Contender], ...] = (OurService, *PEERS)
