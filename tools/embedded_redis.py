@@ -16,9 +16,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 START_TIMEOUT_S = 10
 PROBE_INTERVAL_S = 0.02
+PROBE_TIMEOUT_S = 1
 # Below the ports that systems give to outgoing connections, which might take one while its server restarts.
 PORTS = range(20_000, 30_000)
 ATTEMPTS = 3
@@ -112,7 +115,7 @@ def _running(program: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
 
 def _comes_up(process: "subprocess.Popen[bytes]", port: int) -> bool:
     end = time.monotonic() + START_TIMEOUT_S
-    with redis.Redis(port=port, socket_timeout=START_TIMEOUT_S) as client:
+    with redis.Redis(port=port, socket_timeout=PROBE_TIMEOUT_S, retry=Retry(NoBackoff(), 0)) as client:
         while process.poll() is None and time.monotonic() < end:
             # Another server may have taken the port in the meantime.
             with contextlib.suppress(redis.RedisError):
