@@ -22,10 +22,15 @@ def costly_pictures() -> list[bytes]:
 
 def png_of_16_bits() -> bytes:
     """Return a PNG of 16-bit RGBA, eight bytes a pixel, which Pillow cannot write."""
+    return png_of_zeros(SIDE, bits=16, colour_type=6, row_bytes=8 * SIDE)
+
+
+def png_of_zeros(side: int, bits: int, colour_type: int, row_bytes: int) -> bytes:
+    """Return a small PNG of many pixels, written row by row: w3.org/TR/png-3, 11.2.1."""
     compressor = zlib.compressobj(9)
-    row = bytes(1 + 8 * SIDE)
-    rows = b"".join(compressor.compress(row) for _ in range(SIDE)) + compressor.flush()
-    header = struct.pack(">IIBBBBB", SIDE, SIDE, 16, 6, 0, 0, 0)
+    row = bytes(1 + row_bytes)
+    rows = b"".join(compressor.compress(row) for _ in range(side)) + compressor.flush()
+    header = struct.pack(">IIBBBBB", side, side, bits, colour_type, 0, 0, 0)
     return PNG_SIGNATURE + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", rows) + png_chunk(b"IEND")
 
 

@@ -3,8 +3,8 @@
     python bare_script.py model.xml 2 float32
 
 The second argument is the number of pictures that are computed at once, the third the precision: `default` is what
-OpenVINO takes by itself. Each line on standard input is a number of
-seconds: the script computes for that long and prints its throughput and latency as JSON.
+OpenVINO takes by itself. Each line on standard input is a number of seconds: the script computes for that long and
+prints its throughput and latency as JSON.
 """
 
 import json

@@ -1,11 +1,14 @@
 """The base of the benchmark's parts: steps that the progress bar counts, then rows and details."""
 
+import io
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
+
+from PIL import Image
 
 from benchmarks.bench.closed_loop import Round
 from benchmarks.bench.networks_measured import Network, measured_network
@@ -15,6 +18,15 @@ from benchmarks.fleet import Fleet
 from project import PROJECT_DIR
 
 CASTLE = PROJECT_DIR / "castle_image.jpg"
+JPEG_QUALITY = 90
+
+
+def castle_of(size: tuple[int, int]) -> bytes:
+    """Return the castle as a JPEG of another size, width and height in pixels."""
+    buffer = io.BytesIO()
+    with Image.open(CASTLE) as image:
+        image.resize(size).save(buffer, "JPEG", quality=JPEG_QUALITY)
+    return buffer.getvalue()
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,12 @@
 """The cost of larger pictures: the castle in several sizes, with the costless network."""
 
-import io
 from functools import partial
 from typing import Any
-
-from PIL import Image
 
 from benchmarks.bench.closed_loop import Round
 from benchmarks.bench.fleet_rounds import decode_ms, fleet_round
 from benchmarks.bench.networks_measured import COSTLESS
-from benchmarks.bench.part import Part, Step, as_dicts
+from benchmarks.bench.part import Part, Step, as_dicts, castle_of
 from benchmarks.bench.row import Row, at_least
 from benchmarks.fleet import Fleet
 from helpers import Crop
@@ -18,7 +15,6 @@ from pictures.decoding import DecodingOptions
 # Of this size decoding must be so many times as fast as in full.
 LARGE, LEAST_GAIN = (3840, 2400), 4
 CLIENTS = (1, 8)
-JPEG_QUALITY = 90
 
 
 class SizesPart(Part):
@@ -41,7 +37,7 @@ class SizesPart(Part):
         self._fleet = self.start(Fleet, self.network(COSTLESS).settings | {"crop_mode": "center"})
 
     def _run(self, width: int, height: int) -> None:
-        picture = self._castle(width, height)
+        picture = castle_of((width, height))
         rounds = [fleet_round(self._fleet, picture, clients, self.pace) for clients in CLIENTS]
         self._rounds += rounds
         self._found[f"{width} x {height}"] = {
@@ -52,12 +48,6 @@ class SizesPart(Part):
             ),
             "rounds": as_dicts(rounds),
         }
-
-    def _castle(self, width: int, height: int) -> bytes:
-        buffer = io.BytesIO()
-        with Image.open(io.BytesIO(self.castle)) as image:
-            image.resize((width, height)).save(buffer, "JPEG", quality=JPEG_QUALITY)
-        return buffer.getvalue()
 
     def rounds(self) -> list[Round]:
         """Return all rounds."""

@@ -1,19 +1,16 @@
 """What is measured: networks, pictures and numbers of clients."""
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PIL import Image
-
 from benchmarks.bench.networks_measured import COSTLESS, RESNET50
-from benchmarks.bench.part import CASTLE
+from benchmarks.bench.part import CASTLE, castle_of
 from inference.hardware import processor_capabilities
 from inference.precision import Precision, openvino_precision
 
 CASTLE_NAME, PHOTOGRAPH_NAME = "castle", "9 megapixels"
 # A phone's photograph: the castle, enlarged.
-PHOTOGRAPH_SIZE, JPEG_QUALITY = (3840, 2400), 90
+PHOTOGRAPH_SIZE = (3840, 2400)
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,4 @@ def computes_bfloat16() -> bool:
 
 def pictures() -> dict[str, bytes]:
     """Return the files that are sent, by name."""
-    buffer = io.BytesIO()
-    with Image.open(CASTLE) as image:
-        image.resize(PHOTOGRAPH_SIZE).save(buffer, "JPEG", quality=JPEG_QUALITY)
-    return {CASTLE_NAME: CASTLE.read_bytes(), PHOTOGRAPH_NAME: buffer.getvalue()}
+    return {CASTLE_NAME: CASTLE.read_bytes(), PHOTOGRAPH_NAME: castle_of(PHOTOGRAPH_SIZE)}

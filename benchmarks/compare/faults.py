@@ -1,9 +1,7 @@
 """What contenders do when a process that computes is killed again and again, and when uploads are broken."""
 
-import io
 import threading
 import time
-import zlib
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -12,7 +10,7 @@ from typing import Any
 from benchmarks.bench.part import CASTLE
 from benchmarks.compare.body_sender import BodySender
 from benchmarks.compare.contender import Contender
-from benchmarks.costly_headers import PNG_SIGNATURE, png_chunk
+from benchmarks.costly_pictures import png_of_zeros
 from benchmarks.services import wait_until
 from clients.load import Load
 from clients.report import GOOD
@@ -94,18 +92,6 @@ def _send(contender: Contender, upload: bytes) -> list[Any]:
     return [outcome, seconds]
 
 
-def _png_bomb() -> bytes:
-    """Return a small PNG of many pixels, all black."""
-    compressor = zlib.compressobj(9)
-    row = bytes(1 + BOMB_SIDE // 8)
-    rows = io.BytesIO()
-    for _ in range(BOMB_SIDE):
-        rows.write(compressor.compress(row))
-    rows.write(compressor.flush())
-    header = BOMB_SIDE.to_bytes(4) * 2 + bytes([1, 0, 0, 0, 0])
-    return PNG_SIGNATURE + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", rows.getvalue()) + png_chunk(b"IEND")
-
-
 def _half_a_jpeg() -> bytes:
     whole = CASTLE.read_bytes()
     return whole[: len(whole) // 2]
@@ -115,6 +101,6 @@ BROKEN: dict[str, Callable[[], bytes]] = {
     "nothing": bytes,
     "text": partial(bytes, b"This is not a picture.\n"),
     "half a JPEG": _half_a_jpeg,
-    "a PNG of 169 megapixels": _png_bomb,
+    "a PNG of 169 megapixels": partial(png_of_zeros, BOMB_SIDE, bits=1, colour_type=0, row_bytes=BOMB_SIDE // 8),
     "50 MB of zeros": partial(bytes, 50_000_000),
 }
