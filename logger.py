@@ -7,12 +7,16 @@ The libraries' own records come in the same format, with the action `library`.
 
 import json
 import logging
+import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 _LOGGER = logging.getLogger("service")
+
+# Printable ASCII without spaces, quotes, `=` and `\\`.
+_is_plain = re.compile(r"[!#-&(-<>-\[\]-~]+").fullmatch
 
 Level = Literal["debug", "info", "warning", "error"]
 _LEVELS: dict[Level, int] = {
@@ -52,6 +56,10 @@ def configure_logging(server_name: str, log_format: Literal["text", "json"], log
     handler.setFormatter(_Formatter(server_name, Path(sys.argv[0]).name, as_json=log_format == "json"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.captureWarnings(True)
+    # Our format names neither the line of code nor the thread, and looking for them takes half of a record's time:
+    # https://docs.python.org/3/howto/logging.html#optimization
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     _LOGGER.setLevel(log_level.upper())
 
 
@@ -92,5 +100,4 @@ def quote(value: object) -> str:
     if isinstance(value, float):
         value = f"{value:.6g}"
     text = str(value)
-    plain = text and text.isprintable() and text.isascii() and not set(text) & set(" \"'=\\")
-    return text if plain else json.dumps(text)
+    return text if _is_plain(text) else json.dumps(text)

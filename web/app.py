@@ -11,6 +11,7 @@ from pictures.cell_pool import CellPool
 from settings import Settings
 from telemetry.web_metrics import WebMetrics
 from web.health import create_health
+from web.json_answers import OrjsonProvider
 from web.pages import create_pages
 from web.predict import create_predict
 from web.problem_details import answer_errors
@@ -43,7 +44,7 @@ def create_app(
     app = Flask(__name__)
     metrics = metrics or WebMetrics()
     app.request_class = UploadRequest
-    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.json = OrjsonProvider(app)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes + FORM_OVERHEAD_BYTES
     # A picture sent as a text field by mistake gets a message that says so, so it must not be too large for one.
     app.config["MAX_FORM_MEMORY_SIZE"] = app.config["MAX_CONTENT_LENGTH"]
