@@ -17,7 +17,6 @@ from web.predict import create_predict
 from web.problem_details import answer_errors
 from web.request_scope import RequestObserver, follow_requests
 from web.result_cache import ResultCache
-from web.uploads import UploadRequest
 
 # What multipart adds around a picture.
 FORM_OVERHEAD_BYTES = 64 * 1024
@@ -43,11 +42,8 @@ def create_app(
     """
     app = Flask(__name__)
     metrics = metrics or WebMetrics()
-    app.request_class = UploadRequest
     app.json = OrjsonProvider(app)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes + FORM_OVERHEAD_BYTES
-    # A picture sent as a text field by mistake gets a message that says so, so it must not be too large for one.
-    app.config["MAX_FORM_MEMORY_SIZE"] = app.config["MAX_CONTENT_LENGTH"]
     app.config["TRUSTED_HOSTS"] = settings.trusted_hosts.replace(",", " ").split() or None
     # Flask would answer a path with two slashes with a redirect to whatever the client's `Host` says.
     app.url_map.merge_slashes = False

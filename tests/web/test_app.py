@@ -4,9 +4,11 @@ import io
 import re
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from flask.testing import FlaskClient
+from urllib3 import encode_multipart_formdata
 from werkzeug.test import TestResponse
 
 from benchmarks.services import wait_until
@@ -26,6 +28,17 @@ def queue() -> StubQueue:
 def http(make_settings: MakeSettings, queue: StubQueue) -> FlaskClient:
     settings = make_settings(max_upload_bytes=100_000, max_image_pixels=10_000)
     return stub_app(settings, queue).test_client()
+
+
+def multipart(*images: tuple[str, bytes]) -> dict[str, object]:
+    """A form as clients write it."""
+    body, content_type = encode_multipart_formdata([("image", image) for image in images])
+    return {"data": body, "content_type": content_type}
+
+
+def cut_short(form: dict[str, object]) -> dict[str, object]:
+    """A form without its end."""
+    return form | {"data": cast(bytes, form["data"])[:-10]}
 
 
 def assert_problem(response: TestResponse, status: int, detail: str) -> None:
@@ -79,7 +92,13 @@ def test_every_request_has_an_id_that_clients_cannot_choose(http: FlaskClient) -
         ({"data": {"image": "castle_image.jpg"}}, 415, "content type"),
         ({"data": {"image": "castle.jpg"}, "content_type": "multipart/form-data"}, 400, "text, not a file"),
         ({"data": {"image": [(io.BytesIO(b"1"), "a"), (io.BytesIO(b"2"), "b")]}}, 400, "several"),
-        ({"data": form(b"")}, 400, "empty"),
+        (multipart(("a.png", b"")), 400, "empty"),
+        (multipart(("", b"")), 400, "empty"),
+        ({"data": b"", "content_type": "multipart/form-data; boundary=x"}, 400, "no file"),
+        ({"data": b"--x\r\n", "content_type": "multipart/form-data"}, 400, "broken or incomplete"),
+        ({"data": b"--x\r\nA: b", "content_type": "multipart/form-data; boundary=x"}, 400, "broken or incomplete"),
+        (cut_short(multipart(("a.png", b"hello"))), 400, "broken or incomplete"),
+        (multipart(*[("a.png", b"hello")] * 1001), 400, "too large"),
         ({"data": form(b"hello")}, 400, "not a picture"),
         ({"data": b"", "content_type": "image/png"}, 400, "empty"),
         ({"data": b"hello", "content_type": "image/png"}, 400, "not a picture"),
