@@ -20,6 +20,8 @@ REST_S = 0.006
 NOT_COUNTED = {"info", "client|setinfo", "script|load", "hello", "auth", "select"}
 # Commands of a process that polls for results or for jobs.
 POLLING = {"get", "exists", "lindex", "lrange"}
+# Whose processor time is measured, besides the load generator's.
+SERVERS = ("web server", "worker", "redis")
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,11 @@ def median_images_per_s(rounds: Sequence[Round], clients: int) -> float:
     return statistics.median(each.images_per_s for each in rounds if each.clients == clients)
 
 
+def median_cpu_ms(rounds: Sequence[Round], clients: int) -> float:
+    """Return the median of the processor time that a request takes in all servers and Redis."""
+    return statistics.median(sum(each.cpu_ms[name] for name in SERVERS) for each in rounds if each.clients == clients)
+
+
 def median_latency_ms(rounds: Sequence[Round]) -> float:
     """Return the median of the rounds' median latencies at one client."""
     return statistics.median(each.p50_ms for each in rounds if each.clients == 1)
@@ -115,11 +122,9 @@ def one_request_ms(rounds: Sequence[Round]) -> dict[str, float]:
 
 
 def _cpu_seconds(fleet: Fleet) -> dict[str, float]:
-    return {
-        "web server": cpu_seconds(_pids(fleet.web_servers)),
-        "worker": cpu_seconds(_pids(fleet.workers)),
-        "redis": cpu_seconds([fleet.redis_client.info("server")["process_id"]]),
-    }
+    redis_pids = [fleet.redis_client.info("server")["process_id"]]
+    pids = (_pids(fleet.web_servers), _pids(fleet.workers), redis_pids)
+    return {name: cpu_seconds(of_server) for name, of_server in zip(SERVERS, pids, strict=True)}
 
 
 def _pids(servers: Sequence[Server]) -> list[int]:
