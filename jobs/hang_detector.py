@@ -42,6 +42,14 @@ class HangDetector:
         self._settings = settings
         self._hangs = False
         self._lock = threading.Lock()
+        self._drops: list[Callable[[], object]] = []
+
+    def drop_when_hung(self, drop: Callable[[], object]) -> None:
+        """Register what drops idle connections; called whenever Redis leaves a command without an answer.
+
+        It may be the connection that is dead, because a firewall has forgotten it, and then the others are dead, too.
+        """
+        self._drops.append(drop)
 
     def check(self) -> None:
         """Refuse while Redis hangs; otherwise this costs nothing.
@@ -72,6 +80,8 @@ class HangDetector:
                 return
             self._hangs = True
         log("redis_hangs", level="error")
+        for drop in self._drops:
+            drop()
         threading.Thread(target=self._wait_for_answer, name="redis-probe", daemon=True).start()
 
     def _wait_for_answer(self) -> None:
@@ -124,5 +134,7 @@ def connect_impatiently(settings: Settings, protocol: Literal[2, 3] = 2) -> redi
         settings: where Redis is.
         protocol: RESP version; 3 lets commands and published messages share a connection.
     """
-    retry = _WatchedCalls(hang_detector(settings))
-    return connect(settings, 0, protocol, CONNECT_TIMEOUT_S, REPLY_TIMEOUT_S, retry)
+    detector = hang_detector(settings)
+    client = connect(settings, 0, protocol, CONNECT_TIMEOUT_S, REPLY_TIMEOUT_S, _WatchedCalls(detector))
+    detector.drop_when_hung(lambda: client.connection_pool.disconnect(inuse_connections=False))
+    return client
