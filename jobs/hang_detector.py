@@ -19,8 +19,9 @@ from jobs.connection import connect
 from logger import log
 from settings import Settings
 
-# A request waits for at most one of each; new requests are promised a refusal within 3 s.
-CONNECT_TIMEOUT_S = 1.0
+# A request waits for at most one of each; new requests are promised a refusal within 3 s. TCP repeats the first packet
+# of a connection after 1 s (RFC 6298, 2.1), so that one lost packet is no hang.
+CONNECT_TIMEOUT_S = 1.3
 REPLY_TIMEOUT_S = 1.5
 PROBE_INTERVAL_S = 0.25
 
@@ -42,6 +43,14 @@ class HangDetector:
         self._settings = settings
         self._hangs = False
         self._lock = threading.Lock()
+        self._drops: list[Callable[[], object]] = []
+
+    def drop_when_hung(self, drop: Callable[[], object]) -> None:
+        """Register what drops idle connections; called whenever Redis leaves a command without an answer.
+
+        It may be the connection that is dead, because a firewall has forgotten it, and then the others are dead, too.
+        """
+        self._drops.append(drop)
 
     def check(self) -> None:
         """Refuse while Redis hangs; otherwise this costs nothing.
@@ -72,6 +81,8 @@ class HangDetector:
                 return
             self._hangs = True
         log("redis_hangs", level="error")
+        for drop in self._drops:
+            drop()
         threading.Thread(target=self._wait_for_answer, name="redis-probe", daemon=True).start()
 
     def _wait_for_answer(self) -> None:
@@ -124,5 +135,7 @@ def connect_impatiently(settings: Settings, protocol: Literal[2, 3] = 2) -> redi
         settings: where Redis is.
         protocol: RESP version; 3 lets commands and published messages share a connection.
     """
-    retry = _WatchedCalls(hang_detector(settings))
-    return connect(settings, 0, protocol, CONNECT_TIMEOUT_S, REPLY_TIMEOUT_S, retry)
+    detector = hang_detector(settings)
+    client = connect(settings, 0, protocol, CONNECT_TIMEOUT_S, REPLY_TIMEOUT_S, _WatchedCalls(detector))
+    detector.drop_when_hung(lambda: client.connection_pool.disconnect(inuse_connections=False))
+    return client

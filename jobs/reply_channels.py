@@ -12,7 +12,7 @@ from typing import Any
 
 import redis
 
-from jobs.hang_detector import connect_impatiently
+from jobs.hang_detector import connect_impatiently, hang_detector
 from jobs.pipelined_connection import Command, PipelinedConnection
 from logger import log
 from settings import Settings
@@ -24,11 +24,12 @@ class ReplyChannels:
     def __init__(self, settings: Settings) -> None:
         self._client = connect_impatiently(settings, protocol=3)
         self._idle: deque[PipelinedConnection] = deque()
+        hang_detector(settings).drop_when_hung(self.drop_idle)
 
     @contextmanager
     def lease(self, name: str) -> Iterator["ReplyChannel"]:
         """Lease a channel; its first command subscribes to it."""
-        channel = ReplyChannel(self, name.encode())
+        channel = ReplyChannel(self, name.encode(), self._idle)
         try:
             yield channel
         finally:
@@ -45,21 +46,27 @@ class ReplyChannels:
         """Return a connection that nobody has used yet."""
         return PipelinedConnection(self._client)
 
-    def return_connection(self, connection: PipelinedConnection) -> None:
-        """Keep a connection for the next request."""
-        self._idle.append(connection)
-
     def drop_idle(self) -> None:
-        """Drop all idle connections: Redis has closed one of them, and the others are as old."""
-        self._idle.clear()
+        """Drop all idle connections: one of them has turned out to be dead, and the others are as old.
+
+        Those that are leased now return to the old list, and are dropped with it.
+        """
+        self._idle = deque()
 
 
 class ReplyChannel:
-    """One channel on one connection, which is replaced when it breaks."""
+    """One channel on one connection, which is replaced when it breaks.
 
-    def __init__(self, pool: ReplyChannels, name: bytes) -> None:
+    Args:
+        pool: where its connections come from.
+        name: of the channel.
+        idle: keeps its connection for the next request.
+    """
+
+    def __init__(self, pool: ReplyChannels, name: bytes, idle: deque[PipelinedConnection]) -> None:
         self._pool = pool
         self._name = name
+        self._idle = idle
         self._connection: PipelinedConnection | None = None
 
     def call(self, *commands: Command) -> Any:
@@ -107,7 +114,7 @@ class ReplyChannel:
         if connection:
             with suppress(redis.RedisError):
                 connection.send(("UNSUBSCRIBE", self._name), *commands)
-                self._pool.return_connection(connection)
+                self._idle.append(connection)
 
     def _subscribe(self, connection: PipelinedConnection, *commands: Command) -> Any:
         self._connection = connection

@@ -46,9 +46,9 @@ class RedisCost:
 
 def fleet_round(fleet: Fleet, picture: bytes, clients: int, pace: Pace) -> Round:
     """Send requests for one round, and add the processor time of each process."""
-    before = _cpu_seconds(fleet)
+    before = processor_seconds(fleet)
     measured = send_for(fleet.urls()[0], picture, clients, pace.seconds, pace.warm_up_s)
-    cpu_s = {name: seconds - before[name] for name, seconds in _cpu_seconds(fleet).items()}
+    cpu_s = {name: seconds - before[name] for name, seconds in processor_seconds(fleet).items()}
     return replace(measured, cpu_ms=measured.cpu_ms | {name: s / measured.answered * 1000 for name, s in cpu_s.items()})
 
 
@@ -121,7 +121,8 @@ def one_request_ms(rounds: Sequence[Round]) -> dict[str, float]:
     }
 
 
-def _cpu_seconds(fleet: Fleet) -> dict[str, float]:
+def processor_seconds(fleet: Fleet) -> dict[str, float]:
+    """Return the processor time that each part of a fleet has used so far."""
     redis_pids = [fleet.redis_client.info("server")["process_id"]]
     pids = (_pids(fleet.web_servers), _pids(fleet.workers), redis_pids)
     return {name: cpu_seconds(of_server) for name, of_server in zip(SERVERS, pids, strict=True)}

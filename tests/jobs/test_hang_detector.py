@@ -14,6 +14,7 @@ from jobs import hang_detector as hang_detection
 from jobs.client import JobClient
 from jobs.hang_detector import RedisHangs, connect_impatiently, hang_detector
 from jobs.monitor import QueueMonitor
+from jobs.reply_channels import ReplyChannels
 from settings import Settings
 from tests.conftest import PIXELS, MakeSettings, heartbeat
 from tests.support.fake_worker import process_jobs, request_deadline, submitted_job
@@ -56,6 +57,21 @@ def test_after_a_command_without_an_answer_others_are_refused_at_once_until_redi
                 client.ping()
         assert time.monotonic() - began < 0.5
     wait_until(lambda: answers(one) and answers(other), timeout_s=10)
+
+
+def test_after_a_command_without_an_answer_no_connection_is_used_again(url: str, settings: Settings) -> None:
+    client, channels = connect_impatiently(settings), ReplyChannels(settings)
+    with channels.lease("idle") as one, channels.lease("in use") as other:
+        one.call(("PING",))
+        one.release()
+        other.call(("PING",))
+        before = client.client_id()
+        with suspended_redis(url), pytest.raises(redis.TimeoutError):
+            connect_impatiently(settings).ping()
+        wait_until(lambda: answers(client), timeout_s=10)
+        assert client.client_id() != before
+        assert not channels.take_connection().used
+    assert not channels.take_connection().used
 
 
 def test_many_commands_without_an_answer_are_one_hang(

@@ -12,8 +12,8 @@ from settings import Settings
 from worker.service import run_worker
 
 DELAY_S = float(os.environ.get("TEST_DELAY_S", "0"))
-# A picture in which all pixels have this value kills the worker.
-POISON = 255
+# A picture in which all pixels have this value kills the worker; by default a white one. No picture has -1.
+POISON = int(os.environ.get("TEST_POISON", "255"))
 
 
 class FaultyEngine:

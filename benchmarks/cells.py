@@ -1,0 +1,141 @@
+"""Kills one of two cells behind nginx as a whole, under load, and counts what clients see.
+
+    python -m benchmarks.cells
+
+A cell is a Redis with a web server and a worker of its own. The exit code is 1 when an answer was wrong or a request
+lost: nginx sends what a dead cell did not answer to the other one.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from benchmarks.commands import make_network
+from benchmarks.fleet import Fleet
+from benchmarks.load import running_clients
+from benchmarks.services import answers, wait_until
+from benchmarks.tally import Outages, Tally
+from tools.embedded_redis import free_port
+
+# How long clients send before and after a cell is killed.
+SECONDS = 10
+CELL = {"web_processes": 1, "batch_size": 4}
+# A picture may be sent again, since classifying it has no side effects: hence `non_idempotent`.
+_CONFIGURATION = """
+daemon off;
+worker_processes 1;
+pid nginx.pid;
+error_log error.log;
+events {{}}
+http {{
+    access_log off;
+    client_max_body_size 10m;
+    client_body_temp_path body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
+    upstream cells {{
+        {servers}
+        keepalive 32;
+    }}
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            proxy_pass http://cells;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Host $host;
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_connect_timeout 1s;
+            proxy_read_timeout 35s;
+            proxy_next_upstream error timeout http_503 non_idempotent;
+            proxy_next_upstream_tries 2;
+        }}
+    }}
+}}
+"""
+
+
+def main() -> int:
+    """Run, print what clients saw and return the exit code."""
+    folder = Path(tempfile.mkdtemp(prefix="cells-"))
+    try:
+        tally = run(folder, make_network(folder), SECONDS)
+    finally:
+        shutil.rmtree(folder)
+    print(f"right answers {tally.correct}, wrong {tally.wrong.total()}, lost {tally.lost.total()}")
+    print(f"slowest answer {tally.slowest_answer_s:.1f} s, first one after the kill {tally.slowest_recovery_s:.2f} s")
+    for problem in [*tally.wrong, *tally.lost]:
+        print(problem)
+    return 1 if tally.wrong or tally.lost else 0
+
+
+def run(folder: Path, network: Mapping[str, object], seconds: float) -> Tally:
+    """Start two cells and nginx, send pictures, and kill a cell half-way.
+
+    Args:
+        folder: for logs and temporary files.
+        network: the settings that serve the colour network.
+        seconds: how long clients send before and after the kill.
+    """
+    tally = Tally(Outages())
+    with ExitStack() as stack:
+        cells = [stack.enter_context(Fleet(_folder(folder, name), 1, 1, **CELL, **network)) for name in ("a", "b")]
+        url = stack.enter_context(_nginx(_folder(folder, "nginx"), [cell.urls()[0] for cell in cells]))
+        with running_clients(lambda: [url], tally, seed=1):
+            threading.Event().wait(seconds)
+            tally.expect_recovery()
+            _kill(cells[0])
+            threading.Event().wait(seconds)
+    return tally
+
+
+@contextmanager
+def _nginx(folder: Path, urls: Sequence[str]) -> Iterator[str]:
+    """Run nginx in front of web servers, and yield its URL."""
+    port = free_port()
+    servers = " ".join(f"server {url.removeprefix('http://')} max_fails=1 fail_timeout=5s;" for url in urls)
+    configuration = folder / "nginx.conf"
+    configuration.write_text(_CONFIGURATION.format(port=port, servers=servers))
+    nginx = subprocess.Popen([find_nginx() or "nginx", "-p", folder, "-c", configuration, "-e", folder / "error.log"])
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_until(lambda: answers(f"{url}/livez"))
+        yield url
+    finally:
+        nginx.terminate()
+        nginx.wait()
+
+
+def _folder(parent: Path, name: str) -> Path:
+    folder = parent / name
+    folder.mkdir()
+    return folder
+
+
+def find_nginx() -> str | None:
+    """Return the program; it is often in a folder for administrators only."""
+    return shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
+
+
+def _kill(cell: Fleet) -> None:
+    """Kill every process of a cell at once."""
+    servers = [*cell.web_servers, *cell.workers]
+    redis_pid = cell.redis_client.info("server")["process_id"]
+    for server in servers:
+        server.process.signal_group(signal.SIGKILL)
+    os.kill(redis_pid, signal.SIGKILL)
+    for server in servers:
+        cell.kill(server)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
