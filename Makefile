@@ -38,11 +38,12 @@ test: $(VENV)/installed-dev  ## run all tests
 quick: $(VENV)/installed-dev  ## run the tests without browser, benchmarks and whole services (3 minutes)
 	$(PYTEST) --ignore tests/end_to_end --ignore tests/browser --ignore tests/benchmarks
 
-lint: $(VENV)/installed-dev  ## check style, types and the direction of imports
+lint: $(VENV)/installed-dev  ## check style, types, the direction of imports and the compose file
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
 
 lock: $(VENV)/installed-dev  ## choose the versions to install anew, from the ranges in requirements*.txt
 	$(COMPILE) --upgrade --output-file requirements-dev.lock requirements-dev.txt

@@ -56,10 +56,14 @@ class Server:
         self._check()
 
     async def drain(self) -> None:
-        """Accept no more, and return when all requests that have begun are answered."""
+        """Accept no more, and return when all requests that have begun are answered.
+
+        The listening sockets are closed: as long as one process has them open, the system takes connections for it.
+        """
         self.is_draining = True
         for listener in self._listeners:
             self._loop.remove_reader(listener)
+            listener.close()
         while self._opening or self._waiting or self._answering:
             for connection in list(self._waiting):
                 connection.close_if_idle()
