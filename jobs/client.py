@@ -8,6 +8,8 @@ twice does no harm.
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from typing import cast
 
 from errors import ClientGone, DeadlineExceeded, JobFailed
 from jobs.admission import Admission
@@ -109,7 +111,7 @@ class JobClient:
                 return result
             looks = looks + 1 if state in (JobState.ORPHANED, JobState.LOST) else 0
             if looks == LOOKS_UNTIL_SURE:
-                job = self._requeue(job, state, worker=detail.decode(errors="backslashreplace"))
+                job = self._requeue(job, state, deadline, worker=detail.decode(errors="backslashreplace"))
                 looks = 0
         raise DeadlineExceeded(f"No worker answered within {self._request_timeout_s:g} seconds.")
 
@@ -121,9 +123,11 @@ class JobClient:
                 return result
         return None
 
-    def _requeue(self, job: Job, state: JobState, worker: str) -> Job:
+    def _requeue(self, job: Job, state: JobState, deadline: float, worker: str) -> Job:
         log(f"job_{state}", level="warning", **job.log_fields, attempt=job.attempt, worker=worker)
-        again = self._recovery.requeue(job, state)
+        shift_s = self._clock.at(deadline) - job.deadline  # another master has another clock
+        shifted = replace(job, deadline=job.deadline + shift_s, queued_at=cast(float, job.queued_at) + shift_s)
+        again = self._recovery.requeue(shifted, state)
         if again:
             self._observer.requeued(state)
         return again or job
