@@ -86,7 +86,8 @@ class RedisServer(Part):
 
     def __init__(self, program: Path, folder: Path, options: Sequence[str], login: dict[str, Any]) -> None:
         own_port, self.port = free_port(), free_port()
-        command = [str(program), "--bind", "127.0.0.1", "--port", str(own_port), "--save", ""]
+        ports = ["--port", "0", "--tls-port", str(own_port)] if login.get("ssl") else ["--port", str(own_port)]
+        command = [str(program), "--bind", "127.0.0.1", *ports, "--save", ""]
         announced = ["--replica-announce-ip", "127.0.0.1", "--replica-announce-port", str(self.port)]
         file = ["--dbfilename", f"{own_port}.rdb"]
         super().__init__([*command, *file, *announced, *FAST_SYNC, *options], folder)
@@ -109,7 +110,7 @@ class ReplicatedRedis:
         program: the server; by default the one that `find_server` finds.
         options: more arguments of the servers.
         sentinel_options: more lines for the files of the Sentinels.
-        login: arguments of our own clients of the servers.
+        login: arguments of our own clients of the servers; with `ssl` they listen for TLS only.
         sentinel_login: and of the Sentinels.
     """
 
@@ -130,8 +131,10 @@ class ReplicatedRedis:
         self.sentinels = [
             Part([str(program), str(self._file(port)), "--sentinel"], folder) for port in self.sentinel_ports
         ]
-        self._sentinel_clients = [_client(port, **(sentinel_login or {})) for port in self.sentinel_ports]
+        self._tls = bool(sentinel_login and sentinel_login.get("ssl"))
+        self.sentinel_clients = [_client(port, **(sentinel_login or {})) for port in self.sentinel_ports]
         self._open = ExitStack()
+        self._last_master = self.servers[0]
 
     @property
     def url(self) -> str:
@@ -149,7 +152,7 @@ class ReplicatedRedis:
         for server in self.servers:
             self._open.callback(server.client.close)
             server.cable.start()
-        for client in self._sentinel_clients:
+        for client in self.sentinel_clients:
             self._open.callback(client.close)
         try:
             self.servers[0].start()
@@ -171,9 +174,13 @@ class ReplicatedRedis:
 
     def master(self) -> RedisServer | None:
         """Return the server that the Sentinels name, with the highest epoch; None when none answers."""
-        states = [state for client in self._sentinel_clients if (state := _state(client))]
+        states = [state for client in self.sentinel_clients if (state := _state(client))]
         port = max(states)[1] if states else None
-        return next((server for server in self.servers if server.port == port), None)
+        for server in self.servers:
+            if server.port == port:
+                self._last_master = server
+                return server
+        return None
 
     def live_master(self) -> RedisServer:
         """Wait until the Sentinels name a server that is the master, and return it."""
@@ -187,32 +194,35 @@ class ReplicatedRedis:
 
     def fail_over(self) -> bool:
         """Have a Sentinel demote the master; return False when it cannot now."""
-        for client in self._sentinel_clients:
+        for client in self.sentinel_clients:
             with suppress(redis.RedisError):
                 return bool(client.execute_command("SENTINEL FAILOVER", SERVICE))
         return False
 
     def restart(self, server: RedisServer) -> None:
-        """Start a killed server empty, as a replica if another is the master."""
-        master = self.master()
-        others = ["--replicaof", "127.0.0.1", str(master.port)] if master and master is not server else []
-        server.start(*others)
+        """Start a server that was killed, empty, as a replica if another is, or was last, the master."""
+        if not server.running:
+            master = self.master() or self._last_master
+            server.start(*([] if master is server else ["--replicaof", "127.0.0.1", str(master.port)]))
 
     def resume(self) -> None:
         """Let everything go on that is stopped or cut off."""
         for part in (*self.servers, *self.sentinels, *(server.cable for server in self.servers)):
             part.resume()
 
-    def repair(self) -> None:
-        """Let everything go on, start what was killed, and wait until all is complete."""
-        self.resume()
+    def start_sentinels(self) -> None:
+        """Start those that were killed; they remember what they knew."""
         for sentinel in self.sentinels:
             if not sentinel.running:
                 sentinel.start()
         wait_until(self._watch_closely)
+
+    def repair(self) -> None:
+        """Let everything go on, start what was killed, and wait until all is complete."""
+        self.resume()
+        self.start_sentinels()
         for server in self.servers:
-            if not server.running:
-                self.restart(server)
+            self.restart(server)
         wait_until(self.is_complete)
 
     def is_complete(self) -> bool:
@@ -220,13 +230,13 @@ class ReplicatedRedis:
         master = self.master()
         if not (master and master.has_role("master") and self._are_replicas(self.replicas())):
             return False
-        return all(_sees_all(client, master.port) for client in self._sentinel_clients)
+        return all(_sees_all(client, master.port) for client in self.sentinel_clients)
 
     def _watch_closely(self) -> bool:
         """Have the Sentinels notice servers that have come back at once, and not after 10 s."""
         periods = "INFO-PERIOD", PERIOD_MS, "PUBLISH-PERIOD", PERIOD_MS
         with suppress(redis.RedisError):
-            return all(client.execute_command("SENTINEL DEBUG", *periods) for client in self._sentinel_clients)
+            return all(client.execute_command("SENTINEL DEBUG", *periods) for client in self.sentinel_clients)
         return False
 
     @staticmethod
@@ -239,7 +249,7 @@ class ReplicatedRedis:
     def _configure(self, port: int) -> None:
         lines = [
             "bind 127.0.0.1",
-            f"port {port}",
+            f"port 0\ntls-port {port}" if self._tls else f"port {port}",
             f"sentinel monitor {SERVICE} 127.0.0.1 {self.servers[0].port} {QUORUM}",
             f"sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER_MS}",
             f"sentinel failover-timeout {SERVICE} {FAILOVER_TIMEOUT_MS}",

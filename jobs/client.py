@@ -17,6 +17,7 @@ from jobs.clock import RedisClock
 from jobs.connection import redis_errors_as_unavailable
 from jobs.hang_detector import connect_impatiently, hang_detector
 from jobs.observers import Delivery, JobClientObserver, JobState
+from jobs.oldest_job import SLACK_S
 from jobs.protocol import Job, JobResult, Keys
 from jobs.recovery import Recovery
 from jobs.reply_channels import ReplyChannel, ReplyChannels
@@ -125,9 +126,10 @@ class JobClient:
 
     def _requeue(self, job: Job, state: JobState, deadline: float, worker: str) -> Job:
         log(f"job_{state}", level="warning", **job.log_fields, attempt=job.attempt, worker=worker)
-        shift_s = self._clock.at(deadline) - job.deadline  # another master has another clock
-        shifted = replace(job, deadline=job.deadline + shift_s, queued_at=cast(float, job.queued_at) + shift_s)
-        again = self._recovery.requeue(shifted, state)
+        shift_s = self._clock.at(deadline) - job.deadline
+        if abs(shift_s) > SLACK_S:  # another master has another clock
+            job = replace(job, deadline=job.deadline + shift_s, queued_at=cast(float, job.queued_at) + shift_s)
+        again = self._recovery.requeue(job, state)
         if again:
             self._observer.requeued(state)
         return again or job
