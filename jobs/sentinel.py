@@ -95,20 +95,23 @@ class MasterLocator:
                 threading.Thread(target=self._watch, name="sentinel", daemon=True).start()
 
     def _watch(self) -> None:
-        while self._leave_former(self.known):
+        while self._is_used():
+            self._leave_former(self.known)
             time.sleep(WATCH_INTERVAL_S)
             with suppress(redis.RedisError):
                 self.ask()
 
-    def _leave_former(self, master: Address | None) -> bool:
-        """Shut down connections to other servers than the master, and return whether there are any left."""
+    def _is_used(self) -> bool:
         with self._registering:
-            connections = [connection for connection in self._connections if connection.is_connected]
-            self._watched = bool(connections) and self._watched
-        for connection in connections:
-            if connection.address != master:
-                connection.shut_down()
-        return bool(connections)
+            self._watched = any(connection.is_connected for connection in self._connections)
+            return self._watched
+
+    def _leave_former(self, master: Address | None) -> None:
+        """Shut down connections to other servers than the master."""
+        with self._registering:
+            former = [connection for connection in self._connections if connection.address != master]
+        for connection in former:
+            connection.shut_down()
 
     def _ask_all(self) -> None:
         """Ask every Sentinel, since one that was cut off knows of no failover: the highest epoch is right."""
@@ -129,7 +132,7 @@ class MasterLocator:
             state = self._sentinels[name].execute_command("SENTINEL MASTER", self._service)
             # While replicas are still being told, only this command names the new master.
             host, port = self._sentinels[name].execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", self._service)
-        except (redis.RedisError, TypeError) as error:  # TypeError: it has just forgotten the service
+        except (redis.RedisError, TypeError, ValueError) as error:  # TypeError: it has just forgotten the service
             self._log_failure(name, str(error))
             return None
         self._failures.pop(name, None)
