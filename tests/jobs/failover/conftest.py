@@ -38,6 +38,12 @@ def redis_url(fleet: ReplicatedRedis) -> str:
     return fleet.url
 
 
+def take_writes_without_replicas(fleet: ReplicatedRedis) -> None:
+    """Until the end of the test; a new master has no replicas for a moment."""
+    for server in fleet.servers:
+        server.client.config_set("min-replicas-to-write", 0)
+
+
 @contextmanager
 def demoted(server: RedisServer) -> Iterator[None]:
     """Make a replica of the master for a moment; its master does not exist."""

@@ -14,15 +14,14 @@ from jobs.master_connection import NotTheMaster
 from jobs.pipelined_connection import PipelinedConnection
 from jobs.protocol import Keys
 from settings import Settings
-from tests.jobs.failover.conftest import demoted
+from tests.jobs.failover.conftest import demoted, take_writes_without_replicas
 
 WRITE = "return redis.call('SET', KEYS[1], 'x')"
 
 
 @pytest.fixture
 def master(fleet: ReplicatedRedis) -> RedisServer:
-    for server in fleet.servers:  # or a master that was demoted for a moment waits for its replicas
-        server.client.config_set("min-replicas-to-write", 0)
+    take_writes_without_replicas(fleet)
     return fleet.live_master()
 
 
