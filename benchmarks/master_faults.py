@@ -1,5 +1,7 @@
 """Faults of a Redis that fails over, besides those of the other processes: they befall its master and its Sentinels."""
 
+import time
+
 from benchmarks.fault_injector import Fault, FaultInjector
 from benchmarks.sentinel_fleet import SentinelFleet
 from benchmarks.tally import Tally
@@ -7,6 +9,7 @@ from benchmarks.tally import Tally
 # Longer than Sentinels need to notice, and sometimes longer than the failover takes.
 MIN_AWAY_S, MAX_AWAY_S = 2.0, 12.0
 MIN_SENTINELS_AWAY_S, MAX_SENTINELS_AWAY_S = 5.0, 60.0
+SENTINELS_AWAY_INTERVAL_S = 120
 
 
 # A process that has never found a Sentinel cannot know the master.
@@ -21,6 +24,14 @@ class MasterFaultInjector(FaultInjector):
         self._redis_fleet = fleet
         self._redis = fleet.redis
         self._master = fleet.master
+        self._sentinels_must_go = False
+        self._sentinels_may_go_at = time.monotonic()
+
+    def tick(self) -> None:
+        """Make the repairs and inject the fault that are due."""
+        super().tick()
+        if self._sentinels_must_go and self._redis_fleet.is_complete():
+            self._kill_sentinels()
 
     def _record_outage(self) -> None:
         super()._record_outage()
@@ -31,26 +42,24 @@ class MasterFaultInjector(FaultInjector):
             self._tally.expect_recovery()
 
     def _weighted_faults(self) -> list[tuple[tuple[str, Fault], int]]:
+        others = super()._weighted_faults()
         return [
-            *(
-                ((name, self._unless_alone(name, fault)), weight)
-                for (name, fault), weight in super()._weighted_faults()
-            ),
+            *(((name, self._with_sentinels(name, fault)), weight) for (name, fault), weight in others),
             (("master killed", self._kill_master), 2),
             (("master suspended", self._suspend_master), 2),
             (("master cut off", self._cut_master_off), 2),
             (("master demoted", self._demote_master), 2),
-            (("all Sentinels away", self._kill_sentinels), 1),
+            (("all Sentinels away", self._want_sentinels_to_go), 1),
         ]
 
-    def _unless_alone(self, name: str, fault: Fault) -> Fault:
-        return lambda: not (name in STARTING and self._sentinels_are_away()) and fault()
+    def _with_sentinels(self, name: str, fault: Fault) -> Fault:
+        return lambda: not (name in STARTING and self._sentinels_are_going()) and fault()
 
-    def _sentinels_are_away(self) -> bool:
-        return not any(sentinel.running for sentinel in self._redis.sentinels)
+    def _sentinels_are_going(self) -> bool:
+        return self._sentinels_must_go or not any(sentinel.running for sentinel in self._redis.sentinels)
 
     def _begin_outage(self) -> bool:
-        if not self._redis.is_complete():
+        if self._sentinels_are_going() or not self._redis.is_complete():
             return False
         self._tally.outages.record()
         return True
@@ -80,10 +89,16 @@ class MasterFaultInjector(FaultInjector):
     def _demote_master(self) -> bool:
         return self._begin_outage() and self._redis.fail_over()
 
-    def _kill_sentinels(self) -> bool:
-        if not self._redis_fleet.is_complete():
-            return False
+    def _want_sentinels_to_go(self) -> bool:
+        """Have them killed as soon as all processes have started; it is counted then."""
+        if not self._sentinels_are_going() and time.monotonic() >= self._sentinels_may_go_at:
+            self._sentinels_must_go = True
+            self._sentinels_may_go_at = time.monotonic() + SENTINELS_AWAY_INTERVAL_S
+        return False
+
+    def _kill_sentinels(self) -> None:
+        self._sentinels_must_go = False
         for sentinel in self._redis.sentinels:
             sentinel.kill()
         self._repair_after(MIN_SENTINELS_AWAY_S, MAX_SENTINELS_AWAY_S, self._redis.start_sentinels)
-        return True
+        self.faults["all Sentinels away"] += 1

@@ -108,6 +108,20 @@ def test_a_sentinel_that_missed_the_failover_is_not_believed(fleet: ReplicatedRe
     assert locator.ask() == ("127.0.0.1", new.port)
 
 
+def test_the_first_connection_after_a_failover_that_nobody_watched_goes_to_the_new_master(
+    fleet: ReplicatedRedis, settings: Settings
+) -> None:
+    others = set(threading.enumerate())
+    with connect(settings) as client:
+        client.ping()
+        (watching,) = set(threading.enumerate()) - others
+    watching.join()
+    old = fleet.live_master()
+    change_master(fleet)
+    wait_until(lambda: old.has_role("slave"))
+    assert client.role()[0] == b"master"
+
+
 def test_without_any_sentinel_open_and_new_connections_work_with_the_last_known_master(
     fleet: ReplicatedRedis, settings: Settings
 ) -> None:
