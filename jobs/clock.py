@@ -28,7 +28,8 @@ class RedisClock:
         Raises:
             redis.RedisError: Redis cannot be reached, and never could.
         """
-        return self.at(time.monotonic())
+        self._keep_fresh()
+        return time.monotonic() + cast(float, self._offset_s)
 
     def at(self, moment: float) -> float:
         """Return Redis's time at a moment of time.monotonic, in seconds.
@@ -36,9 +37,12 @@ class RedisClock:
         Raises:
             redis.RedisError: Redis cannot be reached, and never could.
         """
+        self._keep_fresh()
+        return moment + cast(float, self._offset_s)
+
+    def _keep_fresh(self) -> None:
         if time.monotonic() >= self._refresh_at or (self._locator and self._locator.known != self._master):
             self._refresh()
-        return moment + cast(float, self._offset_s)
 
     def _refresh(self) -> None:
         self._master = self._locator and self._locator.known
