@@ -12,7 +12,7 @@ import redis
 from redis.connection import Connection, ConnectionPool, SSLConnection
 
 from jobs.sentinel import MasterLocator, master_locator
-from sentinel_url import Address, parse_sentinel_url
+from sentinel_url import Address, is_sentinel_url, parse_sentinel_url
 from settings import Settings
 
 # Errors of a server that is not the master any more, not yet, or has lost its replicas. redis-py drops the code of
@@ -107,6 +107,16 @@ def connect_to_master(settings: Settings, **options: Any) -> redis.Redis:
     url = parse_sentinel_url(settings.redis_url.get_secret_value())
     kind = SecureMasterConnection if url.tls else MasterConnection
     return redis.Redis.from_pool(ConnectionPool(kind, **options | url.options, locator=master_locator(settings)))
+
+
+def locate_master(settings: Settings) -> None:
+    """Have processes that are forked later know the master, should no Sentinel answer then.
+
+    Without Sentinel, or while none answers, this does nothing.
+    """
+    if is_sentinel_url(settings.redis_url.get_secret_value()):
+        with suppress(redis.RedisError):
+            master_locator(settings).ask()
 
 
 def locator_of(client: redis.Redis) -> MasterLocator | None:

@@ -5,7 +5,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
+import requests
 
 from benchmarks.replicated_redis import SAFE, SERVICE, ReplicatedRedis
 from benchmarks.services import Services, wait_until
@@ -101,6 +103,28 @@ def test_the_service_outlives_its_master_over_tls_with_only_the_documented_right
         assert "master_changed" in output
         assert PASSWORD not in output
         assert SENTINEL_PASSWORD not in output
+
+
+def test_a_process_of_a_web_server_that_is_started_again_knows_the_master_while_no_sentinel_answers(
+    fleet: ReplicatedRedis, services: Services
+) -> None:
+    fleet.repair()
+    services.start_worker()
+    web_server, url = services.start_web_server()
+    assert label(post(url, "red")) == "red"
+    for sentinel in fleet.sentinels:
+        sentinel.kill()
+    (process,) = psutil.Process(web_server.popen.pid).children()
+    process.kill()
+
+    def answers() -> bool:
+        try:
+            return post(url, "blue").status_code == 200
+        except requests.ConnectionError:
+            return False
+
+    wait_until(answers)
+    fleet.repair()
 
 
 def test_a_wrong_password_of_the_sentinels_is_reported_without_showing_it(services: Services) -> None:
