@@ -13,6 +13,8 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist lo
 # Of `make chaos`, `make siege` and `make soak`.
 SECONDS ?= 60
 SEED ?=
+# 1: `make chaos` with a Redis that fails over.
+SENTINEL ?=
 REQUESTS ?= 20000
 # Of `make accuracy`; OPTIONS also of `make compare`.
 PICTURES ?=
@@ -66,7 +68,7 @@ compare: $(VENV)/installed-dev $(PEERS)/installed  ## measure beside mosec, LitS
 	@$(BIN)/python -m benchmarks.compare $(OPTIONS)
 
 chaos: $(VENV)/installed-dev  ## break the service under load; try: make chaos SECONDS=600 SEED=7
-	@$(BIN)/python -m benchmarks.chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m benchmarks.chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(if $(SENTINEL),--sentinel)
 
 siege: $(VENV)/installed-dev  ## send costly pictures and hold slow connections beside ordinary clients, and see who suffers
 	@$(BIN)/python -m benchmarks.siege --seconds $(SECONDS)

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from helpers import Crop, ImageShape
 from project import PROJECT_DIR
+from sentinel_url import is_sentinel_url, parse_sentinel_url
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
@@ -27,6 +28,9 @@ class Settings(BaseSettings):
 
     # A secret, since the URL may hold a password.
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    # Of the Sentinels; those of the servers are in the URL.
+    sentinel_user: str = ""
+    sentinel_password: SecretStr = SecretStr("")
     key_prefix: str = ""
     image_queue: str = "image_queue"
 
@@ -100,8 +104,14 @@ class Settings(BaseSettings):
     def check_redis_url(self) -> Self:
         """Refuse an address that no Redis client accepts."""
         url = self.redis_url.get_secret_value()
+        if is_sentinel_url(url):
+            try:
+                url = parse_sentinel_url(url).server_url
+            except ValueError as error:
+                raise ValueError(f"REDIS_URL: {error}") from None
         if not url.startswith(("redis://", "rediss://")):
-            raise ValueError("REDIS_URL: must begin with redis:// or, for TLS, rediss://")
+            schemes = "redis:// or, for TLS, rediss://; with Sentinel redis+sentinel:// or rediss+sentinel://"
+            raise ValueError(f"REDIS_URL: must begin with {schemes}")
         try:
             redis.ConnectionPool.from_url(url).make_connection()
         except (ValueError, TypeError):

@@ -2,6 +2,7 @@
 
     python -m benchmarks.chaos
     python -m benchmarks.chaos --seconds 600 --seed 7 --json report.json
+    python -m benchmarks.chaos --sentinel    # with a Redis that fails over
 
 Ctrl-C ends it early, with the same table and the same exit code: 1 when something was wrong, lost or leaked.
 """
@@ -22,7 +23,9 @@ from benchmarks.fault_injector import FaultInjector
 from benchmarks.fleet import Fleet
 from benchmarks.leak_check import find_leaks
 from benchmarks.load import running_clients
+from benchmarks.master_faults import MasterFaultInjector
 from benchmarks.report import ChaosReport
+from benchmarks.sentinel_fleet import SentinelFleet
 from benchmarks.services import wait_until
 from benchmarks.tally import Outages, Tally
 from clients.stop_signal import stop_on_signal
@@ -42,13 +45,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60, help="how long faults are injected (default: %(default)s)")
     parser.add_argument("--seed", type=int, help="of the random faults (default: a new one)")
+    parser.add_argument(
+        "--sentinel", action="store_true", help="with a Redis that fails over, and faults of its master"
+    )
     parser.add_argument("--json", type=Path, help="write the report to this file")
     args = parser.parse_args()
     seed = random.randrange(10_000) if args.seed is None else args.seed  # noqa: S311
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     print(f"seed {seed}; the logs of all processes are in {folder}", flush=True)
     with stop_on_signal() as stop:
-        report = run(chaos_fleet(folder, make_network(folder)), args.seconds, seed, stop)
+        report = run(chaos_fleet(folder, make_network(folder), args.sentinel), args.seconds, seed, stop)
     print(report.table())
     if args.json:
         args.json.write_text(json.dumps(vars(report), indent=2) + "\n")
@@ -57,9 +63,10 @@ def main() -> int:
     return 0 if report.good else 1
 
 
-def chaos_fleet(folder: Path, network: Mapping[str, object]) -> Fleet:
-    """Return the fleet of a run, not yet started."""
-    return Fleet(folder, WEB_SERVERS, WORKERS, **QUICK_RECOVERY, **BATCHES, **network)
+def chaos_fleet(folder: Path, network: Mapping[str, object], sentinel: bool = False) -> Fleet:
+    """Return the fleet of a run, not yet started; with `sentinel`, its Redis fails over."""
+    kind = SentinelFleet if sentinel else Fleet
+    return kind(folder, WEB_SERVERS, WORKERS, **QUICK_RECOVERY, **BATCHES, **network)
 
 
 def run(fleet: Fleet, seconds: float, seed: int, stop: threading.Event) -> ChaosReport:
@@ -73,7 +80,7 @@ def run(fleet: Fleet, seconds: float, seed: int, stop: threading.Event) -> Chaos
     """
     tally = Tally(Outages())
     with fleet:
-        injector = FaultInjector(fleet, tally, seed)
+        injector = _injector(fleet, tally, seed)
         started = time.monotonic()
         with running_clients(fleet.urls, tally, seed):
             _inject_faults(injector, seconds, stop, lambda: _progress(fleet, tally, injector))
@@ -83,7 +90,9 @@ def run(fleet: Fleet, seconds: float, seed: int, stop: threading.Event) -> Chaos
         _say("stopping everything and checking for leaks")
         wait_until(lambda: not fleet.redis_client.exists(fleet.settings.image_queue))
         fleet.retire_all()
-        leaks = fleet.running() + find_leaks(fleet.redis_client, fleet.settings)
+        leaks = fleet.running()
+        for client in fleet.redis_clients:
+            leaks += find_leaks(client, fleet.settings)
     return ChaosReport.of(
         tally,
         seconds=round(duration_s, 1),
@@ -91,8 +100,15 @@ def run(fleet: Fleet, seconds: float, seed: int, stop: threading.Event) -> Chaos
         unexpected_exits=fleet.unexpected_exits,
         leaks=leaks,
         faults=injector.faults,
+        elections=injector.elections,
         rescues={action: fleet.logged(action) for action in RESCUES},
     )
+
+
+def _injector(fleet: Fleet, tally: Tally, seed: int) -> FaultInjector:
+    if isinstance(fleet, SentinelFleet):
+        return MasterFaultInjector(fleet, tally, seed)
+    return FaultInjector(fleet, tally, seed)
 
 
 def _inject_faults(injector: FaultInjector, seconds: float, stop: threading.Event, progress: Callable[[], str]) -> None:

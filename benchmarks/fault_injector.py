@@ -28,6 +28,7 @@ class FaultInjector:
 
     Attributes:
         faults: the number of each injected fault.
+        elections: how often another Redis server became the master.
     """
 
     def __init__(self, fleet: Fleet, tally: Tally, seed: int) -> None:
@@ -38,6 +39,7 @@ class FaultInjector:
         self._repairs: list[tuple[float, Callable[[], None]]] = []
         self._bag: list[tuple[str, Fault]] = []
         self.faults: Counter[str] = Counter()
+        self.elections = 0
 
     def tick(self) -> None:
         """Make the repairs and inject the fault that are due."""

@@ -70,14 +70,13 @@ class Fleet:
 
     def __init__(self, folder: Path, web_servers: int, workers: int, **values: object) -> None:
         self._redis_port = free_port()
-        values |= {"redis_url": f"redis://127.0.0.1:{self._redis_port}/0", "server_name": "fleet"}
+        values = {"redis_url": f"redis://127.0.0.1:{self._redis_port}/0", "server_name": "fleet"} | values
         self.settings = Settings(_env_file=None, **values)  # type: ignore[call-arg, arg-type]
         self._folder = folder
         self._services = Services(self.settings, folder)
         self._redis = ExitStack()
-        # The type stubs of redis-py say that almost everything may be awaitable.
-        self.redis_client: Any = redis.Redis(port=self._redis_port, decode_responses=True)
-        self.redis_is_up = False
+        self._redis_client = redis.Redis(port=self._redis_port, decode_responses=True)
+        self._redis_is_up = False
         self._sizes = web_servers, workers
         self._servers: list[Server] = []
         self._retired: list[Server] = []
@@ -99,8 +98,25 @@ class Fleet:
         for server in self._servers:
             server.signal(signal.SIGCONT)
         self._services.close()
-        self.redis_client.close()
+        for client in self.redis_clients:
+            client.close()
         self.stop_redis()
+
+    @property
+    def redis_clients(self) -> list[Any]:
+        """A client of each Redis server, that of the master first."""
+        # The type stubs of redis-py say that almost everything may be awaitable.
+        return [self._redis_client]
+
+    @property
+    def redis_client(self) -> Any:
+        """A client of the Redis server that holds the queue."""
+        return self.redis_clients[0]
+
+    @property
+    def redis_is_up(self) -> bool:
+        """Tell whether Redis takes jobs."""
+        return self._redis_is_up
 
     @property
     def workers(self) -> list[Server]:
@@ -138,11 +154,11 @@ class Fleet:
     def start_redis(self) -> None:
         """Start an empty Redis, always on the same port."""
         self._redis.enter_context(embedded_redis(port=self._redis_port))
-        self.redis_is_up = True
+        self._redis_is_up = True
 
     def stop_redis(self) -> None:
         """Stop Redis and lose all its data."""
-        self.redis_is_up = False
+        self._redis_is_up = False
         self._redis.close()
 
     def start_worker(self) -> None:

@@ -32,4 +32,10 @@ def _keys(client: Any, settings: Settings) -> list[str]:
 
 def _connections(client: Any) -> list[str]:
     own = client.client_id()
-    return [f"connection from {each['addr']}, {each['cmd']}" for each in client.client_list() if int(each["id"]) != own]
+    others = (each for each in client.client_list() if int(each["id"]) != own and not _keeps_redis_alive(each))
+    return [f"connection from {each['addr']}, {each['cmd']}" for each in others]
+
+
+def _keeps_redis_alive(connection: dict[str, str]) -> bool:
+    """Tell whether it is that of a Sentinel, of a replica (S) or of a master (M)."""
+    return connection["name"].startswith("sentinel-") or not {"S", "M"}.isdisjoint(connection["flags"])

@@ -22,7 +22,8 @@ class ChaosReport:
         refused: 503 during an outage, by the answer's `detail`.
         failovers: how often a client's web server was gone.
         slowest_answer_s: the longest time that a correct answer took.
-        slowest_recovery_s: the longest time from Redis's return to the next correct answer.
+        elections: how often another Redis server became the master.
+        slowest_recovery_s: the longest time from Redis's return, or an election, to the next correct answer.
         faults: the number of each injected fault.
         rescues: how often web servers recovered a job or a result, by their actions in the log.
     """
@@ -37,6 +38,7 @@ class ChaosReport:
     leaks: list[str]
     refused: Mapping[str, int]
     failovers: int
+    elections: int
     slowest_answer_s: float
     slowest_recovery_s: float
     faults: Mapping[str, int]
@@ -74,7 +76,8 @@ class ChaosReport:
             *((f"refused: {why}", number) for why, number in self.refused.items()),
             ("failovers to another web server", self.failovers),
             ("slowest answer, s", self.slowest_answer_s),
-            ("slowest recovery after Redis's return, s", self.slowest_recovery_s),
+            ("elections of another Redis master", self.elections),
+            ("slowest recovery after Redis's return or an election, s", self.slowest_recovery_s),
             *((f"fault: {fault}", number) for fault, number in sorted(self.faults.items())),
             *((f"logged: {action}", number) for action, number in self.rescues.items()),
             ("unexpected exits of processes", len(self.unexpected_exits)),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import requests
+from pydantic import SecretStr
 
 from benchmarks.processes import process_tree
 from project import PROJECT_DIR
@@ -94,8 +95,7 @@ class Services:
     def start_command(self, command: list[str], **changes: object) -> Process:
         """Start any command with these settings in its environment."""
         values = self._settings.model_dump(exclude_unset=True) | {k.lower(): v for k, v in changes.items()}
-        values["redis_url"] = values.get("redis_url") and self._settings.redis_url.get_secret_value()
-        variables = {name.upper(): str(value) for name, value in values.items() if value is not None}
+        variables = {name.upper(): _text(value) for name, value in values.items() if value is not None}
         environment = os.environ | {"PYTHONUNBUFFERED": "1", MARK: self.mark} | variables
         process = Process(command, environment, self._folder / f"{len(self._processes)}.log")
         self._processes.append(process)
@@ -133,6 +133,10 @@ class Services:
             except subprocess.TimeoutExpired:
                 process.signal_group(signal.SIGKILL)
                 process.popen.wait()
+
+
+def _text(value: object) -> str:
+    return str(value.get_secret_value() if isinstance(value, SecretStr) else value)
 
 
 def _check_running(process: Process) -> None:

@@ -8,6 +8,8 @@ twice does no harm.
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from typing import cast
 
 from errors import ClientGone, DeadlineExceeded, JobFailed
 from jobs.admission import Admission
@@ -15,6 +17,7 @@ from jobs.clock import RedisClock
 from jobs.connection import redis_errors_as_unavailable
 from jobs.hang_detector import connect_impatiently, hang_detector
 from jobs.observers import Delivery, JobClientObserver, JobState
+from jobs.oldest_job import SLACK_S
 from jobs.protocol import Job, JobResult, Keys
 from jobs.recovery import Recovery
 from jobs.reply_channels import ReplyChannel, ReplyChannels
@@ -109,7 +112,7 @@ class JobClient:
                 return result
             looks = looks + 1 if state in (JobState.ORPHANED, JobState.LOST) else 0
             if looks == LOOKS_UNTIL_SURE:
-                job = self._requeue(job, state, worker=detail.decode(errors="backslashreplace"))
+                job = self._requeue(job, state, deadline, worker=detail.decode(errors="backslashreplace"))
                 looks = 0
         raise DeadlineExceeded(f"No worker answered within {self._request_timeout_s:g} seconds.")
 
@@ -121,8 +124,11 @@ class JobClient:
                 return result
         return None
 
-    def _requeue(self, job: Job, state: JobState, worker: str) -> Job:
+    def _requeue(self, job: Job, state: JobState, deadline: float, worker: str) -> Job:
         log(f"job_{state}", level="warning", **job.log_fields, attempt=job.attempt, worker=worker)
+        shift_s = self._clock.at(deadline) - job.deadline
+        if abs(shift_s) > SLACK_S:  # another master has another clock
+            job = replace(job, deadline=job.deadline + shift_s, queued_at=cast(float, job.queued_at) + shift_s)
         again = self._recovery.requeue(job, state)
         if again:
             self._observer.requeued(state)

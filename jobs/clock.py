@@ -5,16 +5,20 @@ from typing import cast
 
 import redis
 
+from jobs.master_connection import locator_of
+
 REFRESH_S = 60
 # After a failed refresh, the old offset is used for this long before Redis is asked again.
 RETRY_S = 1
 
 
 class RedisClock:
-    """Computes Redis's time from the local monotonic clock and an offset, refreshed once a minute."""
+    """Computes Redis's time from the local monotonic clock and an offset of this master, refreshed once a minute."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
+        self._locator = locator_of(client)
+        self._master = self._locator and self._locator.known
         self._offset_s: float | None = None
         self._refresh_at = 0.0
 
@@ -24,11 +28,24 @@ class RedisClock:
         Raises:
             redis.RedisError: Redis cannot be reached, and never could.
         """
-        if time.monotonic() >= self._refresh_at:
-            self._refresh()
+        self._keep_fresh()
         return time.monotonic() + cast(float, self._offset_s)
 
+    def at(self, moment: float) -> float:
+        """Return Redis's time at a moment of time.monotonic, in seconds.
+
+        Raises:
+            redis.RedisError: Redis cannot be reached, and never could.
+        """
+        self._keep_fresh()
+        return moment + cast(float, self._offset_s)
+
+    def _keep_fresh(self) -> None:
+        if time.monotonic() >= self._refresh_at or (self._locator and self._locator.known != self._master):
+            self._refresh()
+
     def _refresh(self) -> None:
+        self._master = self._locator and self._locator.known
         asked = time.monotonic()
         try:
             seconds, microseconds = self._redis.time()

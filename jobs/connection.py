@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import redis
 from redis.backoff import NoBackoff
@@ -10,7 +10,9 @@ from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
 from errors import QueueUnavailable
+from jobs.master_connection import connect_to_master
 from logger import log
+from sentinel_url import is_sentinel_url
 from settings import Settings
 
 # Of workers, for whom nobody waits; web servers have less patience, see hang_detector.py.
@@ -42,18 +44,19 @@ def connect(
         socket_timeout_s: time-out of any other reply, in seconds.
         retry: what redis-py passes commands through; must not repeat them.
     """
-    return redis.Redis.from_url(
-        settings.redis_url.get_secret_value(),
-        protocol=protocol,
-        maint_notifications_config=MaintNotificationsConfig(enabled=False),
-        driver_info=None,
-        max_connections=MAX_CONNECTIONS,
-        socket_connect_timeout=connect_timeout_s,
-        socket_timeout=socket_timeout_s + blocking_s,
-        socket_keepalive=True,
-        retry=retry or Retry(NoBackoff(), 0),
-        retry_on_error=[],
-    )
+    url = settings.redis_url.get_secret_value()
+    options: dict[str, Any] = {
+        "protocol": protocol,
+        "maint_notifications_config": MaintNotificationsConfig(enabled=False),
+        "driver_info": None,
+        "max_connections": MAX_CONNECTIONS,
+        "socket_connect_timeout": connect_timeout_s,
+        "socket_timeout": socket_timeout_s + blocking_s,
+        "socket_keepalive": True,
+        "retry": retry or Retry(NoBackoff(), 0),
+        "retry_on_error": [],
+    }
+    return connect_to_master(settings, **options) if is_sentinel_url(url) else redis.Redis.from_url(url, **options)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from http_server.request import RequestRefused
 from http_server.server import Server
 from http_server.wsgi import Address
 from jobs.client import JobClient
+from jobs.master_connection import locate_master
 from jobs.monitor import QueueMonitor
 from listener import listen, take_offered
 from logger import log
@@ -57,6 +58,7 @@ def serve(settings: Settings) -> None:
     )
     log("web_server_starting", url=f"http://{_address(settings)}", processes=settings.web_processes)
     log("cells_confined", memory=True, files=True, privileges=True, system_calls=Confinement().filters_system_calls)
+    locate_master(settings)
     with shared_metrics(settings.web_processes):
         WebServer(settings, limits, listener).run()
 

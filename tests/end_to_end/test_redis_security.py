@@ -16,22 +16,12 @@ from errors import TooManyRequests, Unauthorized
 from project import PROJECT_DIR
 from settings import Settings
 from tests.conftest import Client, MakeSettings
+from tests.support.certificates import certificate as certificate
 from tests.support.clients import label, post, posting
 from tools.embedded_redis import find_server, free_port
 from web.access import WRONG_KEYS_LIMIT, Access
 
 PASSWORD = "hunter2"  # noqa: S105
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A self-signed certificate for 127.0.0.1, and its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    paths = folder / "certificate.pem", folder / "key.pem"
-    request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1"]
-    files = ["-addext", "subjectAltName=IP:127.0.0.1", "-out", str(paths[0]), "-keyout", str(paths[1])]
-    subprocess.run([*request, *files], check=True, capture_output=True)
-    return paths
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import redis
@@ -194,3 +194,19 @@ def test_the_job_of_a_client_that_hung_up_is_withdrawn(settings: Settings, clien
     with pytest.raises(ClientGone):
         JobClient(settings).classify(PIXELS, ID, time.monotonic() + 30, client_gone=lambda: True)
     assert client.llen(keys.queue) == 0
+
+
+def test_a_lost_job_is_requeued_in_the_time_of_another_master(settings: Settings, client: Client, keys: Keys) -> None:
+    ahead_s = 100
+    jobs = JobClient(settings)
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(jobs.classify, PIXELS, ID, request_deadline(settings))
+        lost = take(client, keys)
+        # As when the offset has been read again, from a server whose clock is ahead.
+        jobs._clock._offset_s = cast(float, jobs._clock._offset_s) + ahead_s
+        wait_until(lambda: client.llen(keys.queue))
+        (job,) = queued_jobs(client, keys)
+        for name in ("deadline", "queued_at"):
+            assert job[name] - lost[name] == pytest.approx(ahead_s, abs=1)
+        process_jobs(settings, 1)
+        assert future.result().id == ID

@@ -1,0 +1,39 @@
+"""Forwards TCP connections to another port of this machine; stopped with SIGSTOP, it is a cable that was cut.
+
+    python -m benchmarks.cable 20001 20002
+
+Nothing is closed then, nothing answers, and what was sent arrives when it goes on.
+"""
+
+import asyncio
+import sys
+from contextlib import suppress
+
+CHUNK_BYTES = 2**16
+
+
+async def main(listen: int, target: int) -> None:
+    """Forward until the process is ended."""
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            there = await asyncio.open_connection("127.0.0.1", target)
+        except OSError:
+            writer.close()
+            return
+        await asyncio.gather(_copy(reader, there[1]), _copy(there[0], writer))
+
+    async with await asyncio.start_server(forward, "127.0.0.1", listen) as server:
+        await server.serve_forever()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await reader.read(CHUNK_BYTES):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*map(int, sys.argv[1:])))

@@ -1,0 +1,282 @@
+"""Redis that fails over: a master, two replicas and three Sentinels on loopback; for `make chaos` and tests.
+
+Each server is reached through a cable of its own, which can be cut.
+"""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from benchmarks.services import wait_until
+from project import PROJECT_DIR
+from tools.embedded_redis import find_server, free_port
+
+SERVERS, SENTINELS, QUORUM = 3, 3, 2
+SERVICE = "mymaster"
+# Short, so that a failover takes seconds.
+DOWN_AFTER_MS, FAILOVER_TIMEOUT_MS, PERIOD_MS = 1000, 3000, 500
+# As docs/reliability.md recommends, so that a master that was cut off does not go on alone.
+SAFE = ("--min-replicas-to-write", "1", "--min-replicas-max-lag", "3")
+PROBE_TIMEOUT_S = 1
+# Without pauses that only large data need.
+FAST_SYNC = ("--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1")
+
+
+class Part:
+    """A process that can be stopped, killed and started again; to be used with `with`."""
+
+    def __init__(self, command: Sequence[str], folder: Path) -> None:
+        self._command = command
+        self._folder = folder
+        self.stopped = False
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def running(self) -> bool:
+        """It has been started and not been killed; it may be stopped."""
+        return self._process is not None
+
+    def start(self, *arguments: str) -> None:
+        """Start it, with more arguments."""
+        command = [*self._command, *arguments]
+        output = subprocess.DEVNULL
+        # In a session of its own, so that a Ctrl-C does not stop it before its users.
+        self._process = subprocess.Popen(
+            command, cwd=self._folder, stdin=output, stdout=output, stderr=output, start_new_session=True
+        )
+
+    def stop(self) -> None:
+        """Suspend it with SIGSTOP; the kernel still takes connections for it."""
+        self._signal(signal.SIGSTOP)
+        self.stopped = True
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+        self.stopped = False
+
+    def kill(self) -> None:
+        """Kill it."""
+        self._signal(signal.SIGKILL)
+        if self._process:
+            self._process.wait()
+        self._process, self.stopped = None, False
+
+    def _signal(self, number: int) -> None:
+        if self._process:
+            self._process.send_signal(number)
+
+
+class RedisServer(Part):
+    """A server; `cable` leads to it.
+
+    Attributes:
+        port: where Sentinels, replicas and clients reach it.
+        client: a client of our own, which does not go through the cable.
+    """
+
+    def __init__(self, program: Path, folder: Path, options: Sequence[str], login: dict[str, Any]) -> None:
+        own_port, self.port = free_port(), free_port()
+        ports = ["--port", "0", "--tls-port", str(own_port)] if login.get("ssl") else ["--port", str(own_port)]
+        command = [str(program), "--bind", "127.0.0.1", *ports, "--save", ""]
+        announced = ["--replica-announce-ip", "127.0.0.1", "--replica-announce-port", str(self.port)]
+        file = ["--dbfilename", f"{own_port}.rdb"]
+        super().__init__([*command, *file, *announced, *FAST_SYNC, *options], folder)
+        self.cable = Part([sys.executable, "-m", "benchmarks.cable", str(self.port), str(own_port)], PROJECT_DIR)
+        self.client: Any = _client(own_port, **login)
+
+    def has_role(self, role: str) -> bool:
+        """Tell whether it is running, and a `master` or a connected `slave`."""
+        with suppress(redis.RedisError):
+            now = self.client.role()
+            return bool(now[0] == role and (role == "master" or now[3] == "connected"))
+        return False
+
+
+class ReplicatedRedis:
+    """All of them; to be used with `with`.
+
+    Args:
+        folder: for the files of the Sentinels.
+        program: the server; by default the one that `find_server` finds.
+        options: more arguments of the servers.
+        sentinel_options: more lines for the files of the Sentinels.
+        login: arguments of our own clients of the servers; with `ssl` they listen for TLS only.
+        sentinel_login: and of the Sentinels.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        program: Path | None = None,
+        options: Sequence[str] = SAFE,
+        sentinel_options: Sequence[str] = (),
+        login: dict[str, Any] | None = None,
+        sentinel_login: dict[str, Any] | None = None,
+    ) -> None:
+        program = program or find_server()
+        self.servers = [RedisServer(program, folder, options, login or {}) for _ in range(SERVERS)]
+        self.sentinel_ports = [free_port() for _ in range(SENTINELS)]
+        self._sentinel_options = sentinel_options
+        self._folder = folder
+        self.sentinels = [
+            Part([str(program), str(self._file(port)), "--sentinel"], folder) for port in self.sentinel_ports
+        ]
+        self._tls = bool(sentinel_login and sentinel_login.get("ssl"))
+        self.sentinel_clients = [_client(port, **(sentinel_login or {})) for port in self.sentinel_ports]
+        self._open = ExitStack()
+        self._last_master = self.servers[0]
+
+    @property
+    def url(self) -> str:
+        """What REDIS_URL must be."""
+        return f"redis+sentinel://{self.hosts}/{SERVICE}/0"
+
+    @property
+    def hosts(self) -> str:
+        """The Sentinels, as in the URL."""
+        return ",".join(f"127.0.0.1:{port}" for port in self.sentinel_ports)
+
+    def __enter__(self) -> Self:
+        for part in (*self.servers, *self.sentinels, *(server.cable for server in self.servers)):
+            self._open.callback(part.kill)
+        for server in self.servers:
+            self._open.callback(server.client.close)
+            server.cable.start()
+        for client in self.sentinel_clients:
+            self._open.callback(client.close)
+        try:
+            self.servers[0].start()
+            for server in self.servers[1:]:
+                server.start("--replicaof", "127.0.0.1", str(self.servers[0].port))
+            wait_until(lambda: self._are_replicas(self.servers[1:]))
+            for port in self.sentinel_ports:
+                self._configure(port)
+            self.repair()
+        except BaseException:
+            self._open.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    def master(self) -> RedisServer | None:
+        """Return the server that the Sentinels name, with the highest epoch; None when none answers."""
+        states = [state for client in self.sentinel_clients if (state := _state(client))]
+        port = max(states)[1] if states else None
+        for server in self.servers:
+            if server.port == port:
+                self._last_master = server
+                return server
+        return None
+
+    def live_master(self) -> RedisServer:
+        """Wait until the Sentinels name a server that is the master, and return it."""
+        wait_until(lambda: (master := self.master()) and master.has_role("master"))
+        return cast(RedisServer, self.master())
+
+    def replicas(self) -> list[RedisServer]:
+        """Return the other servers."""
+        master = self.master()
+        return [server for server in self.servers if server is not master]
+
+    def fail_over(self) -> bool:
+        """Have a Sentinel demote the master; return False when it cannot now."""
+        for client in self.sentinel_clients:
+            with suppress(redis.RedisError):
+                return bool(client.execute_command("SENTINEL FAILOVER", SERVICE))
+        return False
+
+    def restart(self, server: RedisServer) -> None:
+        """Start a server that was killed, empty, as a replica if another is, or was last, the master."""
+        if not server.running:
+            master = self.master() or self._last_master
+            server.start(*([] if master is server else ["--replicaof", "127.0.0.1", str(master.port)]))
+
+    def resume(self) -> None:
+        """Let everything go on that is stopped or cut off."""
+        for part in (*self.servers, *self.sentinels, *(server.cable for server in self.servers)):
+            part.resume()
+
+    def start_sentinels(self) -> None:
+        """Start those that were killed; they remember what they knew."""
+        for sentinel in self.sentinels:
+            if not sentinel.running:
+                sentinel.start()
+        wait_until(self._watch_closely)
+
+    def repair(self) -> None:
+        """Let everything go on, start what was killed, and wait until all is complete."""
+        self.resume()
+        self.start_sentinels()
+        for server in self.servers:
+            self.restart(server)
+        wait_until(self.is_complete)
+
+    def is_complete(self) -> bool:
+        """Tell whether there is one master with two replicas, and all Sentinels know all of that."""
+        master = self.master()
+        if not (master and master.has_role("master") and self._are_replicas(self.replicas())):
+            return False
+        return all(_sees_all(client, master.port) for client in self.sentinel_clients)
+
+    def _watch_closely(self) -> bool:
+        """Have the Sentinels notice servers that have come back at once, and not after 10 s."""
+        periods = "INFO-PERIOD", PERIOD_MS, "PUBLISH-PERIOD", PERIOD_MS
+        with suppress(redis.RedisError):
+            return all(client.execute_command("SENTINEL DEBUG", *periods) for client in self.sentinel_clients)
+        return False
+
+    @staticmethod
+    def _are_replicas(servers: Sequence[RedisServer]) -> bool:
+        return all(server.has_role("slave") for server in servers)
+
+    def _file(self, port: int) -> Path:
+        return self._folder / f"sentinel-{port}.conf"
+
+    def _configure(self, port: int) -> None:
+        lines = [
+            "bind 127.0.0.1",
+            f"port 0\ntls-port {port}" if self._tls else f"port {port}",
+            f"sentinel monitor {SERVICE} 127.0.0.1 {self.servers[0].port} {QUORUM}",
+            f"sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER_MS}",
+            f"sentinel failover-timeout {SERVICE} {FAILOVER_TIMEOUT_MS}",
+            *self._sentinel_options,
+        ]
+        self._file(port).write_text("\n".join(lines) + "\n")
+
+
+def _client(port: int, **login: Any) -> Any:
+    options = {"socket_timeout": PROBE_TIMEOUT_S, "protocol": 2, "decode_responses": True} | login
+    return redis.Redis("127.0.0.1", port, retry=Retry(NoBackoff(), 0), **options)
+
+
+def _state(client: Any) -> tuple[int, int] | None:
+    """Return a Sentinel's epoch, and the port of the master that it names."""
+    with suppress(redis.RedisError):
+        state = client.execute_command("SENTINEL MASTER", SERVICE)
+        _, port = client.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", SERVICE)
+        return int(state["config-epoch"]), int(port)
+    return None
+
+
+def _sees_all(client: Any, port: int) -> bool:
+    with suppress(redis.RedisError):
+        state = client.execute_command("SENTINEL MASTER", SERVICE)
+        replicas = client.execute_command("SENTINEL SLAVES", SERVICE)
+        usable = [replica for replica in replicas if replica["flags"] == "slave"]
+        numbers = state["num-other-sentinels"], len(usable), state["flags"], state["port"]
+        return bool(numbers == (SENTINELS - 1, SERVERS - 1, "master", port))
+    return False

@@ -1,0 +1,125 @@
+"""Connections that follow the master, wherever Redis Sentinel says it is.
+
+redis-py's own ask Sentinel only in `connect`, which pipelined connections do not call, and keep a connection whose
+server has vanished.
+"""
+
+import socket
+from contextlib import suppress
+from typing import Any
+
+import redis
+from redis.connection import Connection, ConnectionPool, SSLConnection
+
+from jobs.sentinel import MasterLocator, master_locator
+from sentinel_url import Address, is_sentinel_url, parse_sentinel_url
+from settings import Settings
+
+# Errors of a server that is not the master any more, not yet, or has lost its replicas. redis-py drops the code of
+# those that have a class.
+_CLASSES = (redis.ReadOnlyError, redis.exceptions.MasterDownError)
+_CODES = ("UNBLOCKED ", "NOREPLICAS ")
+
+
+class NotTheMaster(redis.ConnectionError):
+    """The server does not take writes. The connection has been closed, and the next one goes to the master."""
+
+
+class MasterConnection(Connection):
+    """A connection to the master, wherever it is when it connects.
+
+    Args:
+        locator: knows where that is.
+        options: of redis-py's connection.
+    """
+
+    def __init__(self, *, locator: MasterLocator, **options: Any) -> None:
+        super().__init__(**options)  # type: ignore[no-untyped-call]
+        self._locator = locator
+
+    @property
+    def address(self) -> Address:
+        """Where it is, or was last, connected to."""
+        return self.host, self.port
+
+    def connect_check_health(self, check_health: bool = True, retry_socket_connect: bool = True) -> None:
+        """Connect to the master; every call that connects comes here. Ask again when it is not where it was."""
+        if self.is_connected:
+            return
+        self.host, self.port = tried = self._locator.locate()
+        try:
+            super().connect_check_health(check_health, retry_socket_connect)
+        except (redis.ConnectionError, redis.TimeoutError):
+            self.host, self.port = self._locator.ask()
+            if self.address == tried:
+                raise
+            super().connect_check_health(check_health, retry_socket_connect)
+        self._locator.register(self)
+
+    def on_connect_check_health(self, check_health: bool = True) -> None:
+        """Log in, and make sure that the server is the master: Sentinel may be late, or away."""
+        super().on_connect_check_health(check_health)
+        self.send_command("ROLE")  # type: ignore[no-untyped-call]
+        if self.read_response()[0] not in (b"master", "master"):
+            raise NotTheMaster(f"{self.host}:{self.port} is not the master")
+
+    def read_response(self, *args: Any, **options: Any) -> Any:
+        """Read a reply. Close the connection when it says that the server is not the master.
+
+        Raises:
+            NotTheMaster: it does.
+        """
+        try:
+            response: Any = super().read_response(*args, **options)
+        except redis.ResponseError as error:
+            self._check_error(error)
+            raise
+        if isinstance(response, list):  # of a transaction
+            for part in response:
+                self._check_error(part)
+        return response
+
+    def shut_down(self) -> None:
+        """Have whoever uses the connection find it closed; from any thread."""
+        sock: socket.socket | None = self._sock  # another thread may have closed it
+        if sock:
+            with suppress(OSError):
+                # Not that of TLS, after which a thread that just sends would do so in clear text.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+    def _check_error(self, error: object) -> None:
+        if isinstance(error, _CLASSES) or (isinstance(error, redis.ResponseError) and str(error).startswith(_CODES)):
+            self.disconnect()  # type: ignore[no-untyped-call]
+            raise NotTheMaster(f"{self.host}:{self.port}: {error}") from error
+
+
+class SecureMasterConnection(MasterConnection, SSLConnection):
+    """The same with TLS."""
+
+
+def connect_to_master(settings: Settings, **options: Any) -> redis.Redis:
+    """Return a client of the master, which connects on first use.
+
+    Args:
+        settings: where the Sentinels are.
+        options: of redis-py's connections, where REDIS_URL does not say otherwise.
+    """
+    url = parse_sentinel_url(settings.redis_url.get_secret_value())
+    kind = SecureMasterConnection if url.tls else MasterConnection
+    return redis.Redis.from_pool(ConnectionPool(kind, **options | url.options, locator=master_locator(settings)))
+
+
+def locate_master(settings: Settings) -> None:
+    """Have processes that are forked later know the master, should no Sentinel answer then.
+
+    Without Sentinel, or while none answers, this does nothing.
+    """
+    if is_sentinel_url(settings.redis_url.get_secret_value()):
+        with suppress(redis.RedisError):
+            master_locator(settings).ask()
+
+
+def locator_of(client: redis.Redis) -> MasterLocator | None:
+    """Return what a client follows; None if it always has the same server."""
+    locator: MasterLocator | None = client.connection_pool.connection_kwargs.get("locator")
+    return locator

@@ -1,0 +1,135 @@
+"""A Redis that fails over, with TLS and the documented ACLs: the service outlives its master."""
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+
+from benchmarks.replicated_redis import SAFE, SERVICE, ReplicatedRedis
+from benchmarks.services import Services, wait_until
+from project import PROJECT_DIR
+from settings import Settings
+from tests.conftest import MakeSettings
+from tests.support.certificates import certificate as certificate
+from tests.support.clients import label, post
+from tests.support.faults import FAST_DETECTION
+
+# Of the Redis servers, and of the Sentinels.
+PASSWORD, SENTINEL_PASSWORD = "hunter2", "hunter3"
+ADMIN = "user default on >admin ~* &* +@all"
+BACK_WITHIN_S = 5
+
+
+def documented_users() -> list[list[str]]:
+    """The users of each block of ACLs in the documentation, as a server's file has them."""
+    text = (PROJECT_DIR / "docs" / "security.md").read_text()
+    blocks = re.findall(r"```\n(ACL SETUSER .*?)```", text, re.DOTALL)
+    return [[f"user {' '.join(user.split())}" for user in block.split("ACL SETUSER")[1:]] for block in blocks]
+
+
+def acl_file(path: Path, users: list[str], password: str) -> Path:
+    path.write_text("\n".join([ADMIN, *users]).replace("PASSWORD", password) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def fleet(certificate: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplicatedRedis]:
+    """Everything with TLS and ACLs."""
+    folder = tmp_path_factory.mktemp("redis")
+    (service,), others, sentinels = documented_users()
+    servers = acl_file(folder / "servers.acl", [f"{service} +role", *others], PASSWORD)
+    watchers = acl_file(folder / "sentinels.acl", sentinels, SENTINEL_PASSWORD)
+    tls = {
+        "tls-cert-file": certificate[0],
+        "tls-key-file": certificate[1],
+        "tls-ca-cert-file": certificate[0],
+        "tls-auth-clients": "no",
+        "tls-replication": "yes",
+    }
+    of_servers = tls | {"aclfile": servers, "masteruser": "replica", "masterauth": PASSWORD}
+    of_sentinels = tls | {
+        "aclfile": watchers,
+        f"sentinel auth-user {SERVICE}": "sentinel",
+        f"sentinel auth-pass {SERVICE}": PASSWORD,
+        "sentinel sentinel-user": "sentinel",
+        "sentinel sentinel-pass": SENTINEL_PASSWORD,
+    }
+    login = {"password": "admin", "ssl": True, "ssl_ca_certs": str(certificate[0])}
+    with ReplicatedRedis(
+        folder,
+        options=[*SAFE, *(text for name, value in of_servers.items() for text in (f"--{name}", str(value)))],
+        sentinel_options=[f"{name} {value}" for name, value in of_sentinels.items()],
+        login=login,
+        sentinel_login=login,
+    ) as fleet:
+        yield fleet
+
+
+@pytest.fixture
+def settings(fleet: ReplicatedRedis, certificate: tuple[Path, Path], colour_settings: MakeSettings) -> Settings:
+    return colour_settings(
+        redis_url=f"rediss+sentinel://classifier:{PASSWORD}@{fleet.hosts}/{SERVICE}/0?ssl_ca_certs={certificate[0]}",
+        sentinel_user="classifier",
+        sentinel_password=SENTINEL_PASSWORD,
+        key_prefix="classifier:",
+        rate_limit="1000/minute",
+        cache_ttl_s=60,
+        **FAST_DETECTION,
+    )
+
+
+def test_the_service_outlives_its_master_over_tls_with_only_the_documented_rights(
+    fleet: ReplicatedRedis, services: Services
+) -> None:
+    worker = services.start_worker()
+    web_server, url = services.start_web_server()
+    assert label(post(url, "red")) == "red"
+    old = fleet.live_master()
+    old.kill()
+    refused = post(url, "blue")
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+    wait_until(lambda: fleet.master() not in (None, old))
+    elected = time.monotonic()
+    wait_until(lambda: post(url, "blue").status_code == 200)
+    assert time.monotonic() - elected < BACK_WITHIN_S
+    assert label(post(url, "green")) == "green"
+    clients = [*fleet.sentinel_clients, *(server.client for server in fleet.servers if server.running)]
+    assert [client.acl_log() for client in clients] == [[]] * len(clients)
+    for output in (worker.output, web_server.output):
+        assert "master_changed" in output
+        assert PASSWORD not in output
+        assert SENTINEL_PASSWORD not in output
+
+
+def test_a_process_of_a_web_server_that_is_started_again_knows_the_master_while_no_sentinel_answers(
+    fleet: ReplicatedRedis, services: Services
+) -> None:
+    fleet.repair()
+    services.start_worker()
+    web_server, url = services.start_web_server()
+    assert label(post(url, "red")) == "red"
+    for sentinel in fleet.sentinels:
+        sentinel.kill()
+    (process,) = psutil.Process(web_server.popen.pid).children()
+    process.kill()
+
+    def answers() -> bool:
+        try:
+            return post(url, "blue").status_code == 200
+        except requests.ConnectionError:
+            return False
+
+    wait_until(answers)
+    fleet.repair()
+
+
+def test_a_wrong_password_of_the_sentinels_is_reported_without_showing_it(services: Services) -> None:
+    web_server, url = services.start_web_server(SENTINEL_PASSWORD="wr0ngpass")  # noqa: S106
+    assert post(url, "red").status_code == 503
+    assert "sentinel_failed" in web_server.output
+    assert "invalid username-password" in web_server.output
+    assert "wr0ngpass" not in web_server.output

@@ -1,0 +1,171 @@
+"""How connections, scripts and clocks follow the master, and what they do when no Sentinel answers."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import redis
+from limits import RateLimitItemPerMinute
+
+from benchmarks.replicated_redis import SERVICE, RedisServer, ReplicatedRedis
+from benchmarks.services import wait_until
+from errors import QueueUnavailable
+from jobs.client import JobClient
+from jobs.clock import RedisClock
+from jobs.connection import connect
+from jobs.hang_detector import connect_impatiently
+from jobs.master_connection import NotTheMaster
+from jobs.monitor import QueueMonitor
+from jobs.sentinel import MasterLocator
+from settings import Settings
+from tests.conftest import Client, MakeSettings
+from tests.jobs.failover.conftest import demoted, disconnect_clients, take_writes_without_replicas
+from tests.jobs.failover.requests import BACK_WITHIN_S, QUICK, accepts, classify, working
+from tools.embedded_redis import free_port
+from web.request_counter import RequestCounter
+from worker import batch_loop
+
+CLIENTS = 8
+
+
+@pytest.fixture
+def settings(make_settings: MakeSettings) -> Settings:
+    return make_settings(**QUICK)
+
+
+def times_asked(server: RedisServer) -> int:
+    """Return how often a server was asked for its time."""
+    calls: int = server.client.info("commandstats").get("cmdstat_time", {}).get("calls", 0)
+    return calls
+
+
+def answers(client: Client) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False
+
+
+def change_master(fleet: ReplicatedRedis) -> RedisServer:
+    old = fleet.live_master()
+    wait_until(fleet.fail_over)
+    wait_until(lambda: fleet.master() is not old)
+    return fleet.live_master()
+
+
+def test_no_request_is_refused_when_the_master_is_demoted_in_good_order(
+    fleet: ReplicatedRedis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_loop, "RECONNECT_WAIT_S", 0.1)
+    take_writes_without_replicas(fleet)
+    old = fleet.live_master()
+    jobs = JobClient(settings)
+    with working(settings) as network, ThreadPoolExecutor(CLIENTS) as pool:
+        network.release(*range(256))
+
+        def until_demoted(name: int) -> set[str]:
+            labels = set()
+            while not old.has_role("slave"):
+                labels.add(classify(jobs, settings, name))
+            return labels | {classify(jobs, settings, name)}
+
+        answers = pool.map(until_demoted, range(CLIENTS))
+        wait_until(fleet.fail_over)
+        assert list(answers) == [{f"label of {name}"} for name in range(CLIENTS)]
+
+
+def test_scripts_run_on_a_master_that_has_never_seen_them(fleet: ReplicatedRedis, settings: Settings) -> None:
+    take_writes_without_replicas(fleet)
+    monitor, counter = QueueMonitor(settings), RequestCounter(settings, connect_impatiently(settings))
+    hit = RateLimitItemPerMinute(10)
+    assert monitor.state()
+    assert counter.hit(hit, "a") == 0
+    change_master(fleet).client.script_flush()
+    wait_until(monitor.state, timeout_s=BACK_WITHIN_S)
+    assert counter.hit(hit, "a") == 0
+
+
+def test_the_offset_of_the_clock_is_read_again_from_another_master(fleet: ReplicatedRedis, settings: Settings) -> None:
+    clock = RedisClock(connect(settings))
+    clock.now()
+    new = change_master(fleet)
+    before = times_asked(new)
+    wait_until(lambda: clock.now() and times_asked(new) > before, timeout_s=BACK_WITHIN_S)
+    asked = times_asked(new)
+    clock.now()
+    assert times_asked(new) == asked
+
+
+def test_a_sentinel_that_missed_the_failover_is_not_believed(fleet: ReplicatedRedis, settings: Settings) -> None:
+    fleet.sentinels[0].kill()
+    new = change_master(fleet)
+    locator = MasterLocator(settings)
+    fleet.sentinels[0].start()
+    # It is told within a second or two; until then it names the former master.
+    wait_until(lambda: answers(fleet.sentinel_clients[0]))
+    while fleet.sentinel_clients[0].execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", SERVICE)[1] != new.port:
+        assert locator.ask() == ("127.0.0.1", new.port)
+    assert locator.ask() == ("127.0.0.1", new.port)
+
+
+def test_the_first_connection_after_a_failover_that_nobody_watched_goes_to_the_new_master(
+    fleet: ReplicatedRedis, settings: Settings
+) -> None:
+    others = set(threading.enumerate())
+    with connect(settings) as client:
+        client.ping()
+        (watching,) = set(threading.enumerate()) - others
+    watching.join()
+    old = fleet.live_master()
+    change_master(fleet)
+    wait_until(lambda: old.has_role("slave"))
+    assert client.role()[0] == b"master"
+
+
+def test_without_any_sentinel_open_and_new_connections_work_with_the_last_known_master(
+    fleet: ReplicatedRedis, settings: Settings
+) -> None:
+    jobs = JobClient(settings)
+    with working(settings) as network:
+        network.release(0)
+        assert accepts(jobs, settings)
+        for sentinel in fleet.sentinels:
+            sentinel.kill()
+        assert classify(jobs, settings) == "label of 0"
+        disconnect_clients(fleet.servers)
+        wait_until(lambda: accepts(jobs, settings), timeout_s=BACK_WITHIN_S)
+        assert classify(JobClient(settings), settings) == "label of 0"
+
+
+def test_without_any_sentinel_a_replica_is_not_taken_for_the_master(fleet: ReplicatedRedis, settings: Settings) -> None:
+    client = connect(settings)
+    client.ping()
+    master = fleet.live_master()
+    for sentinel in fleet.sentinels:
+        sentinel.kill()
+    with demoted(master):
+        disconnect_clients([master])
+        with pytest.raises(NotTheMaster, match="is not the master"):
+            client.ping()
+
+
+def test_a_process_that_has_never_found_a_sentinel_refuses_and_names_each_in_the_log(
+    make_settings: MakeSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = free_port()
+    settings = make_settings(redis_url=f"redis+sentinel://:hunter2@127.0.0.1:{port}/mymaster", key_prefix="none:")
+    with pytest.raises(QueueUnavailable, match="out of reach"):
+        QueueMonitor(settings).check_queue()
+    failed, unavailable = (record.fields for record in caplog.records)  # type: ignore[attr-defined]
+    assert failed["sentinel"] == f"127.0.0.1:{port}"
+    assert str(unavailable["error"]) == "no Sentinel names a master of 'mymaster'"
+    assert "hunter2" not in f"{failed}{unavailable}"
+
+
+def test_the_watching_thread_ends_with_the_last_connection(fleet: ReplicatedRedis, settings: Settings) -> None:
+    others = set(threading.enumerate())
+    with connect(settings) as client:
+        client.ping()
+        (watching,) = set(threading.enumerate()) - others
+    watching.join(timeout=BACK_WITHIN_S)
+    assert not watching.is_alive()
