@@ -2,6 +2,7 @@
 
 import difflib
 import importlib.util
+import re
 import socket
 import sys
 from pathlib import Path
@@ -18,6 +19,11 @@ from project import PROJECT_DIR
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 
+
+# Width and height for which most ImageNet networks were trained.
+IMAGE_SIZE = 224
+# RFC 6454, section 7; browsers write hosts in lower case.
+ORIGIN = r"\*|[a-z][a-z0-9+.-]*://[^/?#\sA-Z]+"
 
 class Settings(BaseSettings):
     """Every setting with its default; its name in upper case is the environment variable."""
@@ -91,6 +97,8 @@ class Settings(BaseSettings):
 
     server_name: str = ""
     log_format: Literal["text", "json"] = "text"
+    # Separated by commas; empty: none, `*`: any.
+    cors_origins: str = ""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
@@ -138,6 +146,14 @@ class Settings(BaseSettings):
     @property
     def image_shape(self) -> ImageShape:
         """The shape of a picture as the network takes it."""
+    @field_validator("cors_origins")
+    @classmethod
+    def check_cors_origins(cls, value: str) -> str:
+        """Refuse what no browser sends as an origin."""
+        if not all(re.fullmatch(ORIGIN, each) for each in value.replace(",", " ").split()):
+            raise ValueError("each must be `*` or an origin as https://example.com, in lower case and without a path")
+        return value
+
         return ImageShape(self.image_height, self.image_width, self.image_chans)
 
     @property
