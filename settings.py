@@ -2,6 +2,7 @@
 
 import difflib
 import importlib.util
+import re
 import socket
 import sys
 from pathlib import Path
@@ -13,11 +14,17 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from helpers import Crop, ImageShape
+from keras_networks import KERAS_NETWORKS, PREFIX, keras_network
 from project import PROJECT_DIR
 from sentinel_url import is_sentinel_url, parse_sentinel_url
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+
+# Width and height for which most ImageNet networks were trained.
+IMAGE_SIZE = 224
+# RFC 6454, section 7; browsers write hosts in lower case.
+ORIGIN = r"\*|[a-z][a-z0-9+.-]*://[^/?#\sA-Z]+"
 
 
 class Settings(BaseSettings):
@@ -40,16 +47,18 @@ class Settings(BaseSettings):
     web_threads: Count = 512
 
     model: str = "auto"
-    preprocess: Literal["caffe", "tf", "torch", "none"] | None = None
-    labels: Path | None = None
+    preprocess: Literal["caffe", "tf", "torch", "unit", "none"] | None = None
+    output: Literal["probabilities", "logits", "sigmoid"] = "probabilities"
+    labels: Literal["imagenet"] | Path | None = None
+    top_classes: Literal["all"] | Count = 5
     engine: Literal["auto", "tensorflow", "openvino"] = "auto"
     precision: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
     calibration_dir: Path | None = None
     model_cache_dir: Path = Path("~/.cache/picture-classifier")
     download_timeout_s: Seconds = 300
 
-    image_width: Count = 224
-    image_height: Count = 224
+    image_width: Count | None = None
+    image_height: Count | None = None
     image_chans: Literal[1, 3] = 3
     crop_mode: Literal["center", "squash"] | None = None
     # As timm evaluates most ImageNet networks, and as the shipped ones were trained.
@@ -92,6 +101,8 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[int, Field(ge=0)] = 0
     # Separated by commas; empty: any.
     trusted_hosts: str = ""
+    # Separated by commas; empty: none, `*`: any.
+    cors_origins: str = ""
 
     server_name: str = ""
     log_format: Literal["text", "json"] = "text"
@@ -119,6 +130,14 @@ class Settings(BaseSettings):
             raise ValueError("REDIS_URL: its port, database or options are invalid") from None
         return self
 
+    @field_validator("model")
+    @classmethod
+    def check_model(cls, value: str) -> str:
+        """Refuse a name that is none of Keras's."""
+        if value.startswith(PREFIX) and not keras_network(value):
+            raise ValueError(f"after {PREFIX} there must be one of {', '.join(KERAS_NETWORKS)}")
+        return value
+
     @field_validator("api_keys")
     @classmethod
     def check_api_keys(cls, value: SecretStr) -> SecretStr:
@@ -137,6 +156,14 @@ class Settings(BaseSettings):
             parse_many(value)
         return value
 
+    @field_validator("cors_origins")
+    @classmethod
+    def check_cors_origins(cls, value: str) -> str:
+        """Refuse what no browser sends as an origin."""
+        if not all(re.fullmatch(ORIGIN, each) for each in value.replace(",", " ").split()):
+            raise ValueError("each must be `*` or an origin as https://example.com, in lower case and without a path")
+        return value
+
     @field_validator("tracing")
     @classmethod
     def check_tracing(cls, value: str) -> str:
@@ -148,13 +175,15 @@ class Settings(BaseSettings):
     @property
     def image_shape(self) -> ImageShape:
         """The shape of a picture as the network takes it."""
-        return ImageShape(self.image_height, self.image_width, self.image_chans)
+        named = keras_network(self.model)
+        size = named.size if named else IMAGE_SIZE
+        return ImageShape(self.image_height or size, self.image_width or size, self.image_chans)
 
     @property
     def crop(self) -> Crop:
-        """How pictures are fitted to that shape: CROP_MODE, by default `center` for the networks that come with us."""
+        """How pictures are fitted to that shape: CROP_MODE, by default `center` for ImageNet's networks."""
         shipped = self.model in ("auto", "resnet50", "efficientnet_lite0")
-        mode = self.crop_mode or ("center" if shipped else "squash")
+        mode = self.crop_mode or ("center" if shipped or keras_network(self.model) else "squash")
         return Crop(mode, self.crop_pct) if mode == "center" else Crop(mode)
 
     def name_of(self, role: str) -> str:

@@ -17,6 +17,7 @@ from inference.model_cache import ModelCache
 from inference.networks import ModelError, Network, resolve_network
 from inference.openvino_engine import OpenvinoEngine
 from inference.openvino_export import ensure_exported
+from inference.output_check import check_outputs
 from inference.precision import OPENVINO_ONLY, Precision, openvino_precision, tensorflow_precision
 from inference.quantization import ensure_quantized
 from inference.tensorflow_engine import TensorflowEngine, float32_on_processor
@@ -24,8 +25,6 @@ from inference.warm_up import warm_up
 from jobs.protocol import Prediction
 from logger import log
 from settings import Settings
-
-TOP_CLASSES = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +37,7 @@ class Classifier:
         note: what users should know about the choice of the network.
         fingerprint: equal for classifiers that give the same results, whichever engine computes them.
         labels: the names of the classes, in the order of the outputs.
+        top_classes: how many of them `predict` returns.
         batch_size: the most pictures that `predict` should get at once.
         engine: what computes it.
     """
@@ -47,6 +47,7 @@ class Classifier:
     note: str
     fingerprint: str
     labels: Sequence[str]
+    top_classes: int
     batch_size: int
     engine: Engine
 
@@ -63,8 +64,8 @@ class Classifier:
         return [self._top(probabilities) for probabilities in self.engine(pixels)]
 
     def _top(self, probabilities: Probabilities) -> tuple[Prediction, ...]:
-        best = np.argsort(probabilities)[::-1][:TOP_CLASSES]
-        return tuple(Prediction(self.labels[index], float(probabilities[index])) for index in best)
+        best = np.argsort(probabilities)[::-1][: self.top_classes]
+        return tuple(Prediction(self.labels[index], float(probabilities[index]), int(index)) for index in best)
 
 
 def load_classifier(settings: Settings) -> Classifier:
@@ -79,8 +80,8 @@ def load_classifier(settings: Settings) -> Classifier:
     log("model_loading", model=network.name, engine=engine_name, precision=precision)
     started = time.monotonic()
     network, graph, engine = _load(network, engine_name, precision, settings)
-    classes = engine(np.zeros((1, *engine.shape), np.uint8)).shape[1]
-    labels = _labels(network, classes)
+    labels = _labels(network, _count_classes(network, engine))
+    top_classes = len(labels) if settings.top_classes == "all" else min(settings.top_classes, len(labels))
     size = warm_up(engine, settings.batch_size)
     log(
         "model_ready",
@@ -94,8 +95,9 @@ def load_classifier(settings: Settings) -> Classifier:
         model=network.name,
         precision=precision,
         note=network.note,
-        fingerprint=_results_fingerprint(graph, precision, labels),
+        fingerprint=_results_fingerprint(graph, precision, top_classes, labels),
         labels=labels,
+        top_classes=top_classes,
         batch_size=size,
         engine=engine,
     )
@@ -131,9 +133,16 @@ def _load_in_tensorflow(
     return graph, engine
 
 
-def _results_fingerprint(graph: str, precision: Precision, labels: Sequence[str]) -> str:
-    """Return a hash of all that decides a picture's result: graph, precision, and the names of the classes."""
-    return hashlib.sha256(json.dumps([graph, precision, *labels]).encode()).hexdigest()[:16]
+def _results_fingerprint(graph: str, precision: Precision, top_classes: int, labels: Sequence[str]) -> str:
+    """Return a hash of all that decides a picture's result: graph, precision, and which classes are named how."""
+    return hashlib.sha256(json.dumps([graph, precision, top_classes, *labels]).encode()).hexdigest()[:16]
+
+
+def _count_classes(network: Network, engine: Engine) -> int:
+    if network.own:
+        return check_outputs(network, engine)
+    outputs = engine(np.zeros((1, *engine.shape), np.uint8))
+    return len(outputs[0])
 
 
 def _labels(network: Network, classes: int) -> list[str]:

@@ -6,11 +6,12 @@ from importlib.metadata import version
 from typing import Any
 
 from helpers import ImageShape
+from inference.keras_file import CannotLoad, one_line
 from inference.networks import ModelError, Network
 from settings import Settings
 
 # Incremented whenever the graph that is built here changes, so that exported copies of it are made anew.
-GRAPH_VERSION = 1
+GRAPH_VERSION = 2
 
 
 def build_graph(network: Network, settings: Settings) -> Any:
@@ -20,23 +21,26 @@ def build_graph(network: Network, settings: Settings) -> Any:
         the Keras model: uint8 pixels (n, height, width, channels) in, probabilities (n, classes) out.
 
     Raises:
-        ModelError: it cannot be loaded, or takes other pictures than IMAGE_WIDTH, IMAGE_HEIGHT and IMAGE_CHANS say.
+        ModelError: it cannot be loaded, or takes other pictures than the settings say.
     """
     import keras
 
     try:
         model = network.load()
-    except Exception as error:  # Keras and h5py raise almost anything on a file that is not what it should be
-        raise ModelError(f"{network.file} cannot be loaded: {type(error).__name__}: {error}") from error
+    except CannotLoad as error:
+        raise ModelError(f"{network.file} cannot be loaded: {error}") from error
+    except Exception as error:  # Keras and h5py raise almost anything on weights that are not what they should be
+        raise ModelError(f"{network.file} cannot be loaded: {one_line(error)}") from error
     _check_shapes(model, settings.image_shape)
     pixels = keras.Input(settings.image_shape, dtype="uint8")
-    return keras.Model(pixels, model(_preprocess(keras.ops.cast(pixels, "float32"), network.preprocess)))
+    outputs = model(_preprocess(keras.ops.cast(pixels, "float32"), network.preprocess))
+    return keras.Model(pixels, _probabilities(outputs, network.output))
 
 
 def fingerprint(network: Network, settings: Settings) -> str:
     """Return a hash of all that decides the graph."""
     made_by = [GRAPH_VERSION, *(f"{name} {version(name)}" for name in ("keras", "openvino"))]
-    parts = [network.name, network.preprocess, settings.image_shape, made_by]
+    parts = [network.name, network.preprocess, network.output, settings.image_shape, made_by]
     digest = hashlib.sha256(json.dumps(parts).encode())
     with network.file.open("rb") as file:
         digest.update(hashlib.file_digest(file, "sha256").digest())
@@ -62,8 +66,24 @@ def _check_shapes(model: Any, shape: ImageShape) -> None:
 def _preprocess(pixels: Any, mode: str) -> Any:
     from keras.applications import imagenet_utils
 
+    if mode in ("caffe", "torch") and pixels.shape[-1] != 3:
+        raise ModelError(f"PREPROCESS={mode} is for pictures in colour, but IMAGE_CHANS is 1; tf and unit are for both")
     if mode == "none":
         return pixels
+    if mode == "unit":
+        return pixels / 255.0
     if mode == "lite":
         return (pixels - 127.0) / 128.0
     return imagenet_utils.preprocess_input(pixels, mode=mode)
+
+
+def _probabilities(outputs: Any, kind: str) -> Any:
+    """Make a probability for each class of what the network gives; one output is that of the second of two classes."""
+    from keras import ops
+
+    single = outputs.shape[-1] == 1
+    if kind == "sigmoid" or (kind == "logits" and single):  # which is the softmax of this logit and 0
+        outputs = ops.sigmoid(outputs)
+    elif kind == "logits":
+        outputs = ops.softmax(outputs)
+    return ops.concatenate([1 - outputs, outputs], axis=-1) if single else outputs

@@ -1,12 +1,15 @@
 """Which network the setting MODEL means, and how it is loaded."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from inference import efficientnet_lite0
-from inference.weights import WeightsUnavailable, resnet50_weights
+from inference import efficientnet_lite0, keras_network
+from inference.keras_file import load_keras_file
+from inference.weights import WeightsUnavailable, find_weights
+from keras_networks import KERAS_NETWORKS, PREFIX
 from logger import log
 from settings import Settings
 
@@ -24,10 +27,12 @@ class Network:
     Attributes:
         name: the `model` of every answer.
         file: its weights, or all of it.
-        preprocess: how its pixels are prepared: `caffe`, `tf` or `torch` as in Keras, `lite` or `none`.
-        load: makes the Keras model, from prepared float pixels to probabilities.
+        preprocess: how its pixels are prepared: PREPROCESS, or `lite`.
+        load: makes the Keras model, from prepared float pixels to outputs.
         labels: returns the names of the classes in the order of the outputs; None for numbers.
         note: what users should know about this choice.
+        output: what its outputs are: OUTPUT.
+        own: whether it is the user's, so that nobody has looked at its outputs.
     """
 
     name: str
@@ -36,24 +41,20 @@ class Network:
     load: Callable[[], Any]
     labels: Labels | None
     note: str = ""
+    output: str = "probabilities"
+    own: bool = False
 
 
 def resolve_network(settings: Settings) -> Network:
-    """Find what MODEL names, after downloading ResNet50's weights if necessary.
+    """Find what MODEL names, after downloading its weights if necessary.
 
     Raises:
         ModelError: there is no such network; the message says what to do about it.
     """
-    if settings.model == "auto":
-        return _resnet50_or_embedded(settings)
-    if settings.model == "efficientnet_lite0":
-        return _efficientnet_lite0(settings)
-    if settings.model == "resnet50":
-        try:
-            return _resnet50(settings)
-        except WeightsUnavailable as error:
-            raise ModelError(f"MODEL=resnet50: its ImageNet weights {error}, or use MODEL=auto") from error
-    return _own(settings, Path(settings.model).expanduser())
+    network = _find(settings)
+    if settings.output != network.output:
+        raise ModelError(f"OUTPUT={settings.output} is for a network of your own: {network.name} gives probabilities")
+    return network
 
 
 def imagenet_labels() -> list[str]:
@@ -62,6 +63,20 @@ def imagenet_labels() -> list[str]:
 
     classes = ClassDictionary()
     return [classes.get_1k_class_name(index).split(",")[0].replace(" ", "_") for index in range(1000)]
+
+
+def _find(settings: Settings) -> Network:
+    if settings.model == "auto":
+        return _resnet50_or_embedded(settings)
+    if settings.model == "efficientnet_lite0":
+        return _efficientnet_lite0(settings)
+    name = settings.model.removeprefix(PREFIX)
+    if settings.model != "resnet50" and name == settings.model:
+        return _own(settings, Path(settings.model).expanduser())
+    try:
+        return _resnet50(settings) if name == "resnet50" else _of_keras(name, name, settings)
+    except WeightsUnavailable as error:
+        raise ModelError(f"MODEL={settings.model}: its ImageNet weights {error}, or use MODEL=auto") from error
 
 
 def _resnet50_or_embedded(settings: Settings) -> Network:
@@ -74,19 +89,21 @@ def _resnet50_or_embedded(settings: Settings) -> Network:
 
 
 def _resnet50(settings: Settings) -> Network:
-    file = resnet50_weights(settings.download_timeout_s)
+    return _of_keras("ResNet50", "resnet50", settings)
 
-    def load() -> Any:
-        import keras
 
-        return keras.applications.ResNet50(weights=str(file))
-
-    return Network("resnet50", file, settings.preprocess or "caffe", load, _labels(settings, imagenet_labels))
+def _of_keras(name: str, model: str, settings: Settings) -> Network:
+    size, preprocess, weights = KERAS_NETWORKS[name]
+    file = find_weights(weights, settings.download_timeout_s)
+    labels = _labels(settings, imagenet_labels)
+    return Network(
+        model, file, settings.preprocess or preprocess, lambda: keras_network.build(name, size, file), labels
+    )
 
 
 def _efficientnet_lite0(settings: Settings) -> Network:
     def load() -> Any:
-        return efficientnet_lite0.build(settings.image_height, settings.image_width)
+        return efficientnet_lite0.build(settings.image_shape.height, settings.image_shape.width)
 
     file = efficientnet_lite0.weights_file()
     labels = _labels(settings, imagenet_labels)
@@ -94,23 +111,41 @@ def _efficientnet_lite0(settings: Settings) -> Network:
 
 
 def _own(settings: Settings, file: Path) -> Network:
+    if file.suffix in (".h5", ".hdf5") and file.is_file():
+        convert = f"keras.models.load_model('{file}', compile=False).save('{file.with_suffix('.keras')}')"
+        raise ModelError(
+            f"MODEL={settings.model} is in Keras's old format, and a .keras file is needed. This makes one: "
+            f'{sys.executable} -c "import keras; {convert}"'
+        )
     if file.suffix != ".keras" or not file.is_file():
-        known = "auto, resnet50, efficientnet_lite0 or the path of a .keras file"
+        known = "auto, resnet50, efficientnet_lite0, keras: and a name of Keras, or the path of a .keras file"
         raise ModelError(f"MODEL={settings.model}: no such network; it is one of {known}")
-
-    def load() -> Any:
-        import keras
-
-        # Safe mode refuses a file that contains code.
-        return keras.models.load_model(file, compile=False, safe_mode=True)
-
-    return Network(file.stem, file, settings.preprocess or "none", load, _labels(settings, None))
+    labels = _labels(settings, None)
+    return Network(
+        file.stem,
+        file,
+        settings.preprocess or "none",
+        lambda: load_keras_file(file),
+        labels,
+        output=settings.output,
+        own=True,
+    )
 
 
 def _labels(settings: Settings, default: Labels | None) -> Labels | None:
-    file = settings.labels
-    if file is None:
+    if settings.labels is None:
         return default
+    if settings.labels == "imagenet":
+        return imagenet_labels
+    file = settings.labels.expanduser()
     if not file.is_file():
-        raise ModelError(f"LABELS={file}: no such file; it is a text file with one class a line")
-    return lambda: file.read_text(encoding="utf-8").splitlines()
+        raise ModelError(f"LABELS={file}: no such file; it is a text file with one class a line, or imagenet")
+    return lambda: _read_labels(file)
+
+
+def _read_labels(file: Path) -> list[str]:
+    try:
+        # Editors on Windows begin UTF-8 with a mark.
+        return file.read_text(encoding="utf-8-sig").rstrip().splitlines()
+    except UnicodeDecodeError as error:
+        raise ModelError(f"LABELS={file} is not text in UTF-8; save it as UTF-8") from error

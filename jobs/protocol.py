@@ -108,10 +108,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Prediction:
-    """A class and its probability, from 0 to 1."""
+    """A class and its probability, from 0 to 1.
+
+    Attributes:
+        index: of the class among the network's outputs; None when unknown.
+    """
 
     label: str
     probability: float
+    index: int | None = None
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,11 @@ ENTRY_POINTS = ["run_model_server.py", "run_web_server.py", "simple_request.py",
 BASE = {
     "errors": set(),
     "helpers": set(),
+    "keras_networks": set(),
     "listener": set(),
     "logger": set(),
     "project": set(),
-    "settings": {"helpers", "project"},
+    "settings": {"helpers", "keras_networks", "project"},
 }
 # The ranges that people read, and the exact versions that are installed.
 LOCKS = {

@@ -10,6 +10,7 @@ from jobs.monitor import QueueMonitor
 from pictures.cell_pool import CellPool
 from settings import Settings
 from telemetry.web_metrics import WebMetrics
+from web.cors import allow_origins
 from web.health import create_health
 from web.json_answers import OrjsonProvider
 from web.pages import create_pages
@@ -50,6 +51,7 @@ def create_app(
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies)  # type: ignore[method-assign]
     follow_requests(app, [metrics, *observers])
+    allow_origins(app, settings)
     answer_errors(app, settings)
     app.register_blueprint(create_health(settings, monitor, metrics))
     cells = cells or CellPool(settings, metrics)

@@ -1,4 +1,4 @@
-"""`POST /predict`: from the upload to the five classes."""
+"""`POST /predict`: from the upload to the most likely classes."""
 
 import time
 
@@ -6,7 +6,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from http_server.wsgi import CLIENT_GONE
 from jobs.client import JobClient
-from jobs.protocol import JobResult
+from jobs.protocol import JobResult, Prediction
 from pictures.cell_pool import CellPool
 from settings import Settings
 from telemetry.web_metrics import WebMetrics
@@ -68,8 +68,13 @@ def _answer(result: JobResult) -> dict[str, object]:
         "id": current_request().id,
         "model": result.model,
         "precision": result.precision,
-        "predictions": result.predictions,
+        "predictions": [_prediction(each) for each in result.predictions],
     }
+
+
+def _prediction(prediction: Prediction) -> dict[str, object]:
+    """Return a class without what its worker did not tell, because it is of an earlier version."""
+    return {name: value for name, value in vars(prediction).items() if value is not None}
 
 
 def _never() -> bool:

@@ -2,14 +2,20 @@
 
 from collections.abc import Mapping
 
-from flask import Flask, Response, jsonify
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from flask import Flask, Response, jsonify, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
 from errors import ServiceError
 from logger import log
 from settings import Settings
 from web.request_scope import current_request
 from web.uploads import too_large
+
+# With the default address, since the request's own `Host` may be anything.
+HOW_TO_ASK = (
+    "Send a picture with POST, as the file `image` of a form: curl -F image=@picture.jpg http://127.0.0.1:5000/predict "
+    "(with this server's address). In a browser, open / instead."
+)
 
 
 def answer_errors(app: Flask, settings: Settings) -> None:
@@ -22,6 +28,12 @@ def answer_errors(app: Flask, settings: Settings) -> None:
     @app.errorhandler(RequestEntityTooLarge)
     def too_many_bytes(_error: RequestEntityTooLarge) -> Response:
         return service_error(too_large(settings.max_upload_bytes))
+
+    @app.errorhandler(MethodNotAllowed)
+    def wrong_method(error: MethodNotAllowed) -> Response:
+        if request.path == "/predict":
+            error.description = HOW_TO_ASK
+        return http_error(error)
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response:

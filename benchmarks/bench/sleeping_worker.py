@@ -39,6 +39,7 @@ def load(settings: Settings) -> Classifier:
         precision=Precision.FLOAT32,
         note="",
         fingerprint="",
+        top_classes=5,
         labels=["asleep"],
         batch_size=1,
         engine=engine,

@@ -27,7 +27,7 @@ def test_a_chosen_picture_is_shown_at_once_and_its_classes_afterwards(page: Page
 
 def test_each_class_has_a_name_without_underscores_a_percentage_and_a_bar_of_that_length(page: Page) -> None:
     choose(page, file("red.png"))
-    rows = page.get_by_role("list", name="The five most likely classes").get_by_role("listitem")
+    rows = page.get_by_role("list", name="The most likely classes").get_by_role("listitem")
     expect(rows).to_have_count(5)
     names, shares = texts(rows.locator(".label")), texts(rows.locator(".share"))
     assert names[0] == "pure red"
@@ -35,6 +35,20 @@ def test_each_class_has_a_name_without_underscores_a_percentage_and_a_bar_of_tha
     for share, bar in zip(shares, rows.locator(".bar div").all(), strict=True):
         width = bar.evaluate("bar => parseFloat(bar.style.width)")
         assert share == "< 0.1 %" if width < 0.05 else float(share.removesuffix(" %")) == round(width, 1)
+
+
+def test_labels_of_any_language_and_all_classes_are_shown(
+    open_page: OpenPage, page_services: Services, tmp_path: Path
+) -> None:
+    labels = ["schwarz", "голубой", "綠色", "青", "أحمر", "πορφυρό", "jaune_d'œuf", "白"]
+    (tmp_path / "labels.txt").write_text("\n".join(labels), encoding="utf-8")
+    page_services.start_worker(KEY_PREFIX="languages:", LABELS=tmp_path / "labels.txt", TOP_CLASSES="all")
+    _, url = page_services.start_web_server(KEY_PREFIX="languages:")
+    page = open_page(url)
+    choose(page, file("red.png"))
+    expect(title(page)).to_have_text("أحمر")
+    shown = texts(page.get_by_role("list", name="The most likely classes").locator(".label"))
+    assert sorted(shown) == sorted(label.replace("_", " ") for label in labels)
 
 
 def test_a_picture_can_be_pasted_from_the_clipboard(open_page: OpenPage) -> None:

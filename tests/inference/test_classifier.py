@@ -13,7 +13,8 @@ from inference import networks
 from inference.classifier import Classifier, load_classifier
 from inference.efficientnet_lite0 import read_checkpoint, weights_file
 from inference.networks import ModelError, resolve_network
-from inference.weights import RESNET50_MD5, RESNET50_NAME, WeightsUnavailable, keras_home
+from inference.weights import WeightsUnavailable, keras_home
+from keras_networks import KERAS_NETWORKS
 from pictures.decoding import decode_image
 from project import PROJECT_DIR
 from settings import Settings
@@ -22,6 +23,7 @@ from tests.support.pretended_engine import PretendedEngine
 
 # From two independent runs of the original service on its own photograph, which this repository does not contain.
 REFERENCE = {"church": 0.4136, "castle": 0.3930, "monastery": 0.1733, "palace": 0.0041, "vault": 0.0034}
+RESNET50 = KERAS_NETWORKS["ResNet50"].weights
 REFERENCE_IMAGE = Path(__file__).parent / "reference_castle.jpg"
 
 
@@ -40,7 +42,7 @@ def offline(*_: object) -> Any:
 
 @pytest.fixture
 def no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(networks, "resnet50_weights", offline)
+    monkeypatch.setattr(networks, "find_weights", offline)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +56,7 @@ def random_resnet50(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "models").mkdir()
     keras.utils.set_random_seed(1)
     model = keras.applications.ResNet50(weights=None)
-    with h5py.File(home / "models" / RESNET50_NAME, "w") as file:
+    with h5py.File(home / "models" / RESNET50.name, "w") as file:
         legacy_h5_format.save_weights_to_hdf5_group(file, model)
     return home
 
@@ -102,7 +104,7 @@ def test_resnet50_is_loaded_from_the_cache_of_keras_with_caffe_preprocessing(
     classifier = load_classifier(make_settings(model="resnet50", model_cache_dir=model_cache, batch_size=1))
     assert (classifier.model, classifier.precision, classifier.note) == ("resnet50", "float32", "")
     pixels = np.frombuffer(pixels_of(CASTLE.read_bytes()), np.uint8).reshape(1, 224, 224, 3)
-    model = keras.applications.ResNet50(weights=str(random_resnet50 / "models" / RESNET50_NAME))
+    model = keras.applications.ResNet50(weights=str(random_resnet50 / "models" / RESNET50.name))
     prepared = keras.applications.resnet50.preprocess_input(pixels.astype(np.float32))
     expected = np.asarray(model(prepared))
     assert abs(classifier.engine(pixels) - expected).max() < 1e-5
@@ -110,9 +112,9 @@ def test_resnet50_is_loaded_from_the_cache_of_keras_with_caffe_preprocessing(
 
 @pytest.mark.may_skip_in_ci
 def test_the_imagenet_weights_give_the_reference_result(make_settings: MakeSettings, model_cache: Path) -> None:
-    weights = keras_home() / "models" / RESNET50_NAME
+    weights = keras_home() / "models" / RESNET50.name
     if not weights.exists() or not REFERENCE_IMAGE.exists():
-        pytest.skip(f"needs ResNet50's weights (MD5 {RESNET50_MD5}) at {weights} and the picture {REFERENCE_IMAGE}")
+        pytest.skip(f"needs ResNet50's weights ({RESNET50.url}) at {weights} and the picture {REFERENCE_IMAGE}")
     settings = make_settings(model="resnet50", model_cache_dir=model_cache, batch_size=1)
     classes = predict(load_classifier(settings), REFERENCE_IMAGE.read_bytes())
     assert classes == pytest.approx(REFERENCE, abs=1e-3)
@@ -155,7 +157,7 @@ def test_without_labels_the_classes_are_numbers(colour_settings: MakeSettings) -
         ({"image_width": 100}, r"takes pictures of .*\(224, 224, 3\), but .* are \(224, 100, 3\)"),
         ({"image_chans": 1}, "IMAGE_CHANS"),
         ({"model": "/no/such.keras"}, "no such network"),
-        ({"model": "resnet5"}, "auto, resnet50, efficientnet_lite0 or the path"),
+        ({"model": "resnet5"}, "auto, resnet50, efficientnet_lite0, keras:.* or the path"),
         ({"labels": Path("/no/labels.txt")}, "no such file"),
         ({"labels": CASTLE.parent / "LICENSE"}, "8 classes, but there are"),
     ],

@@ -12,7 +12,8 @@ from inference import weights
 from inference.classifier import load_classifier
 from inference.model_cache import ModelCache
 from inference.networks import ModelError
-from inference.weights import WeightsUnavailable, resnet50_weights
+from inference.weights import WeightsUnavailable, find_weights
+from keras_networks import KERAS_NETWORKS
 from pictures.decoding import decode_image
 from settings import Settings
 from tests.conftest import OPTIONS, MakeSettings, picture
@@ -91,7 +92,7 @@ def test_without_a_home_the_weights_are_unavailable_and_the_error_says_what_to_s
     monkeypatch.setenv("KERAS_HOME", "~no-such-user/keras")
     monkeypatch.setattr(weights, "_download", lambda *_: pytest.fail("it must not get so far"))
     with pytest.raises(WeightsUnavailable, match="set KERAS_HOME"):
-        resnet50_weights(timeout_s=1)
+        find_weights(KERAS_NETWORKS["ResNet50"].weights, timeout_s=1)
 
 
 @pytest.mark.may_skip_in_ci

@@ -1,8 +1,9 @@
-"""ResNet50's weights: downloaded and verified, or an error that says where to put the file."""
+"""Keras's weights: downloaded and verified, or an error that says where to put the file."""
 
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,11 +12,13 @@ import pytest
 import requests
 
 from inference import weights
-from inference.weights import RESNET50_NAME, WeightsUnavailable, resnet50_weights
+from inference.weights import WeightsUnavailable, find_weights
+from keras_networks import WeightsFile
 from tools.embedded_redis import free_port
 
 CONTENT = bytes(range(256)) * 20_000
 MD5 = hashlib.md5(CONTENT, usedforsecurity=False).hexdigest()
+NAME = "network.h5"
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +70,20 @@ def stalled_url() -> Iterator[str]:
         stop.set()
 
 
+@pytest.fixture
+def short_url() -> Iterator[str]:
+    class Short(BaseHTTPRequestHandler):
+        """Hangs up before the end."""
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"x")
+
+    yield from serve(Short)
+
+
 def serve(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
     class Server(ThreadingHTTPServer):
         def handle_error(self, *_: object) -> None:
@@ -81,15 +98,15 @@ def serve(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
 
 
 def test_the_weights_are_downloaded_once(url: str, cache: Path) -> None:
-    path = resnet50_weights(timeout_s=60, url=url, md5=MD5)
-    assert path == cache / RESNET50_NAME
+    path = find_weights(WeightsFile(NAME, url, MD5), timeout_s=60)
+    assert path == cache / NAME
     assert path.read_bytes() == CONTENT
-    assert resnet50_weights(timeout_s=60, url="http://nowhere.invalid/") == path
+    assert find_weights(WeightsFile(NAME, "http://nowhere.invalid/", MD5), timeout_s=60) == path
 
 
 def test_a_download_shows_its_progress(url: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    resnet50_weights(timeout_s=60, url=url, md5=MD5)
+    find_weights(WeightsFile(NAME, url, MD5), timeout_s=60)
     percents = [vars(record)["fields"]["percent"] for record in caplog.records if record.message == "download_progress"]
     assert percents[-1] == 100
     assert percents == sorted(percents)
@@ -97,13 +114,26 @@ def test_a_download_shows_its_progress(url: str, caplog: pytest.LogCaptureFixtur
 
 def test_a_file_with_the_wrong_checksum_is_not_kept(url: str, cache: Path) -> None:
     with pytest.raises(WeightsUnavailable):
-        resnet50_weights(timeout_s=60, url=url, md5="0" * 32)
+        find_weights(WeightsFile(NAME, url, "0" * 32), timeout_s=60)
+    assert list(cache.iterdir()) == []
+
+
+def test_a_checksum_may_be_a_sha256(url: str, cache: Path) -> None:
+    for digest, good in ((hashlib.sha256(CONTENT).hexdigest(), True), ("0" * 64, False)):
+        (cache / NAME).unlink(missing_ok=True)
+        with nullcontext() if good else pytest.raises(WeightsUnavailable):
+            find_weights(WeightsFile(NAME, url, digest), timeout_s=60)
+
+
+def test_a_download_without_a_checksum_must_at_least_be_complete(short_url: str, cache: Path) -> None:
+    with pytest.raises(WeightsUnavailable):
+        find_weights(WeightsFile(NAME, short_url, ""), timeout_s=60)
     assert list(cache.iterdir()) == []
 
 
 def test_a_slow_download_ends_at_its_timeout(slow_url: str, cache: Path) -> None:
     with pytest.raises(WeightsUnavailable) as unavailable:
-        resnet50_weights(timeout_s=0.5, url=slow_url)
+        find_weights(WeightsFile(NAME, slow_url, MD5), timeout_s=0.5)
     assert isinstance(unavailable.value.__cause__, TimeoutError)
     assert list(cache.iterdir()) == []
 
@@ -111,7 +141,7 @@ def test_a_slow_download_ends_at_its_timeout(slow_url: str, cache: Path) -> None
 def test_a_stalled_download_ends_too(stalled_url: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "READ_TIMEOUT_S", 0.2)
     with pytest.raises(WeightsUnavailable):
-        resnet50_weights(timeout_s=60, url=stalled_url)
+        find_weights(WeightsFile(NAME, stalled_url, MD5), timeout_s=60)
     assert list(cache.iterdir()) == []
 
 
@@ -127,7 +157,7 @@ def test_a_host_that_does_not_answer_is_given_up_after_the_answer_timeout(
 
     monkeypatch.setattr(requests, "get", hang)
     with pytest.raises(WeightsUnavailable) as unavailable:
-        resnet50_weights(timeout_s=60, url="http://nowhere.invalid/weights.h5")
+        find_weights(WeightsFile(NAME, "http://nowhere.invalid/weights.h5", MD5), timeout_s=60)
     released.set()
     assert str(unavailable.value.__cause__) == "no answer within 0.2 s"
     (started, _failed) = [vars(record)["fields"] for record in caplog.records]
@@ -135,10 +165,10 @@ def test_a_host_that_does_not_answer_is_given_up_after_the_answer_timeout(
 
 
 def test_without_a_network_the_error_says_where_to_put_the_file(cache: Path) -> None:
-    with pytest.raises(WeightsUnavailable, match=f"put the file at {cache / RESNET50_NAME}"):
-        resnet50_weights(timeout_s=60, url=f"http://127.0.0.1:{free_port()}/weights.h5")
+    with pytest.raises(WeightsUnavailable, match=f"put the file at {cache / NAME}"):
+        find_weights(WeightsFile(NAME, f"http://127.0.0.1:{free_port()}/weights.h5", MD5), timeout_s=60)
 
 
 def test_a_file_that_the_host_does_not_have_is_an_error_too(url: str) -> None:
     with pytest.raises(WeightsUnavailable):
-        resnet50_weights(timeout_s=60, url=url.replace("weights.h5", "other.h5"))
+        find_weights(WeightsFile(NAME, url.replace("weights.h5", "other.h5"), MD5), timeout_s=60)

@@ -38,6 +38,11 @@ def test_fields_that_a_newer_version_has_added_are_ignored() -> None:
     assert WorkerInfo.from_json(INFO.to_json().replace(b'"pid"', b'"new":1,"pid"')) == INFO
 
 
+def test_a_prediction_of_an_earlier_version_has_no_index() -> None:
+    text = b'{"id":"1","worker":"w1","model":"m","predictions":[{"label":"castle","probability":0.93}]}'
+    assert JobResult.from_json(text).predictions == (Prediction("castle", 0.93, None),)
+
+
 @pytest.mark.parametrize("deadline", [0, -1, LATEST_DEADLINE, math.inf, math.nan, 1e300, "soon", None])
 def test_an_invalid_deadline_is_refused(deadline: object) -> None:
     fields = {"id": "1", "image": "AAAA", "deadline": deadline, "attempt": 1}

@@ -10,7 +10,7 @@ from tests.conftest import INFO
 from web.app import create_app
 from web.request_scope import RequestObserver
 
-PREDICTIONS = tuple(Prediction(f"label_{rank}", 0.5 / (rank + 1)) for rank in range(5))
+PREDICTIONS = tuple(Prediction(f"label_{rank}", 0.5 / (rank + 1), 9 - rank) for rank in range(5))
 
 
 class StubQueue:

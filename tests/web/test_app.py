@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 
 from benchmarks.services import wait_until
 from errors import DeadlineExceeded, JobFailed, QueueUnavailable, ServiceError
+from jobs.protocol import Prediction
 from settings import Settings
 from tests.conftest import INFO, MakeSettings, picture
 from tests.support.stub_queue import StubQueue, form, stub_app
@@ -71,7 +72,9 @@ def test_a_response_has_the_documented_fields(http: FlaskClient) -> None:
         "id": response.headers["X-Request-ID"],
         "model": "resnet50",
         "precision": "bfloat16",
-        "predictions": [{"label": f"label_{rank}", "probability": 0.5 / (rank + 1)} for rank in range(5)],
+        "predictions": [
+            {"label": f"label_{rank}", "probability": 0.5 / (rank + 1), "index": 9 - rank} for rank in range(5)
+        ],
     }
     timing = r"decode;dur=[\d.]+, queue;dur=[\d.]+, inference;dur=[\d.]+, total;dur=[\d.]+"
     assert re.fullmatch(timing, response.headers["Server-Timing"])
@@ -162,6 +165,21 @@ def test_an_unexpected_error_is_logged_and_not_shown(
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nothing", 404), ("GET", "/predict", 405)])
 def test_other_http_errors_are_problems_too(method: str, path: str, status: int, http: FlaskClient) -> None:
     assert_problem(http.open(path, method=method), status, "")
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_another_method_than_post_is_told_how_to_ask(method: str, http: FlaskClient) -> None:
+    response = http.open("/predict", method=method)
+    assert_problem(response, 405, "with POST, as the file `image` of a form: curl -F image=@picture.jpg")
+    assert {"POST", "OPTIONS"} == set(response.headers["Allow"].replace(",", " ").split())
+
+
+def test_a_result_of_a_worker_that_tells_no_index_has_none(http: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As from the cache, or during an upgrade."""
+    monkeypatch.setattr("tests.support.stub_queue.PREDICTIONS", (Prediction("castle", 0.5),))
+    response = http.post("/predict", data=form(picture()))
+    assert response.json is not None
+    assert response.json["predictions"] == [{"label": "castle", "probability": 0.5}]
 
 
 def test_the_service_is_ready_when_a_worker_is_alive(http: FlaskClient, queue: StubQueue) -> None:
