@@ -3,9 +3,6 @@
 Each server is reached through a cable of its own, which can be cut.
 """
 
-import signal
-import subprocess
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -13,11 +10,9 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
+from benchmarks.redis_parts import Part, RedisServer, connect
 from benchmarks.services import wait_until
-from project import PROJECT_DIR
 from tools.embedded_redis import find_server, free_port
 
 SERVERS, SENTINELS, QUORUM = 3, 3, 2
@@ -26,80 +21,6 @@ SERVICE = "mymaster"
 DOWN_AFTER_MS, FAILOVER_TIMEOUT_MS, PERIOD_MS = 1000, 3000, 500
 # As docs/reliability.md recommends, so that a master that was cut off does not go on alone.
 SAFE = ("--min-replicas-to-write", "1", "--min-replicas-max-lag", "3")
-PROBE_TIMEOUT_S = 1
-# Without pauses that only large data need.
-FAST_SYNC = ("--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1")
-
-
-class Part:
-    """A process that can be stopped, killed and started again; to be used with `with`."""
-
-    def __init__(self, command: Sequence[str], folder: Path) -> None:
-        self._command = command
-        self._folder = folder
-        self.stopped = False
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def running(self) -> bool:
-        """It has been started and not been killed; it may be stopped."""
-        return self._process is not None
-
-    def start(self, *arguments: str) -> None:
-        """Start it, with more arguments."""
-        command = [*self._command, *arguments]
-        output = subprocess.DEVNULL
-        # In a session of its own, so that a Ctrl-C does not stop it before its users.
-        self._process = subprocess.Popen(
-            command, cwd=self._folder, stdin=output, stdout=output, stderr=output, start_new_session=True
-        )
-
-    def stop(self) -> None:
-        """Suspend it with SIGSTOP; the kernel still takes connections for it."""
-        self._signal(signal.SIGSTOP)
-        self.stopped = True
-
-    def resume(self) -> None:
-        """Let it go on."""
-        self._signal(signal.SIGCONT)
-        self.stopped = False
-
-    def kill(self) -> None:
-        """Kill it."""
-        self._signal(signal.SIGKILL)
-        if self._process:
-            self._process.wait()
-        self._process, self.stopped = None, False
-
-    def _signal(self, number: int) -> None:
-        if self._process:
-            self._process.send_signal(number)
-
-
-class RedisServer(Part):
-    """A server; `cable` leads to it.
-
-    Attributes:
-        port: where Sentinels, replicas and clients reach it.
-        client: a client of our own, which does not go through the cable.
-    """
-
-    def __init__(self, program: Path, folder: Path, options: Sequence[str], login: dict[str, Any]) -> None:
-        own_port, self.port = free_port(), free_port()
-        ports = ["--port", "0", "--tls-port", str(own_port)] if login.get("ssl") else ["--port", str(own_port)]
-        command = [str(program), "--bind", "127.0.0.1", *ports, "--save", ""]
-        announced = ["--replica-announce-ip", "127.0.0.1", "--replica-announce-port", str(self.port)]
-        file = ["--dbfilename", f"{own_port}.rdb"]
-        super().__init__([*command, *file, *announced, *FAST_SYNC, *options], folder)
-        self.cable = Part([sys.executable, "-m", "benchmarks.cable", str(self.port), str(own_port)], PROJECT_DIR)
-        self.client: Any = _client(own_port, **login)
-
-    def has_role(self, role: str) -> bool:
-        """Tell whether it is running, and a `master` or a connected `slave`."""
-        with suppress(redis.RedisError):
-            now = self.client.role()
-            return bool(now[0] == role and (role == "master" or now[3] == "connected"))
-        return False
 
 
 class ReplicatedRedis:
@@ -132,7 +53,7 @@ class ReplicatedRedis:
             Part([str(program), str(self._file(port)), "--sentinel"], folder) for port in self.sentinel_ports
         ]
         self._tls = bool(sentinel_login and sentinel_login.get("ssl"))
-        self.sentinel_clients = [_client(port, **(sentinel_login or {})) for port in self.sentinel_ports]
+        self.sentinel_clients = [connect(port, **(sentinel_login or {})) for port in self.sentinel_ports]
         self._open = ExitStack()
         self._last_master = self.servers[0]
 
@@ -256,11 +177,6 @@ class ReplicatedRedis:
             *self._sentinel_options,
         ]
         self._file(port).write_text("\n".join(lines) + "\n")
-
-
-def _client(port: int, **login: Any) -> Any:
-    options = {"socket_timeout": PROBE_TIMEOUT_S, "protocol": 2, "decode_responses": True} | login
-    return redis.Redis("127.0.0.1", port, retry=Retry(NoBackoff(), 0), **options)
 
 
 def _state(client: Any) -> tuple[int, int] | None:

@@ -7,7 +7,8 @@ from typing import Any
 import redis
 
 from benchmarks.fleet import Fleet
-from benchmarks.replicated_redis import RedisServer, ReplicatedRedis
+from benchmarks.redis_parts import RedisServer
+from benchmarks.replicated_redis import ReplicatedRedis
 
 
 class SentinelFleet(Fleet):

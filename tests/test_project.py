@@ -22,7 +22,8 @@ BASE = {
     "listener": set(),
     "logger": set(),
     "project": set(),
-    "settings": {"helpers", "keras_networks", "project"},
+    "sentinel_url": set(),
+    "settings": {"helpers", "keras_networks", "project", "sentinel_url"},
 }
 # The ranges that people read, and the exact versions that are installed.
 LOCKS = {

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.replicated_redis import RedisServer, ReplicatedRedis
+from benchmarks.redis_parts import RedisServer
+from benchmarks.replicated_redis import ReplicatedRedis
 from tools.embedded_redis import packaged_server
 
 

@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
-from benchmarks.replicated_redis import RedisServer, ReplicatedRedis
+from benchmarks.redis_parts import RedisServer
+from benchmarks.replicated_redis import ReplicatedRedis
 from benchmarks.services import wait_until
 from errors import QueueUnavailable
 from jobs.client import JobClient

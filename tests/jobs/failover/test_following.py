@@ -7,7 +7,8 @@ import pytest
 import redis
 from limits import RateLimitItemPerMinute
 
-from benchmarks.replicated_redis import SERVICE, RedisServer, ReplicatedRedis
+from benchmarks.redis_parts import RedisServer
+from benchmarks.replicated_redis import SERVICE, ReplicatedRedis
 from benchmarks.services import wait_until
 from errors import QueueUnavailable
 from jobs.client import JobClient
