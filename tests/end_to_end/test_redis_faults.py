@@ -62,12 +62,12 @@ class TestFaultsOfTheServer:
     def test_waiting_requests_survive_a_restart_of_redis_that_loses_its_data(
         self, port: int, services: Services, keys: Keys
     ) -> None:
-        with embedded_redis(port=port):
+        with embedded_redis(port=port) as redis_url, redis.Redis.from_url(redis_url) as client:
             slow = start_faulty_worker(services, delay_s=1)
             _, url = services.start_web_server()
             clients = ThreadPoolExecutor(12)
             futures = [clients.submit(post, url, colour) for colour in HARMLESS]
-            wait_until(lambda: "job_claimed" in slow.output)
+            wait_until(lambda: slow.output.count("job_claimed") + client.llen(keys.queue) == len(HARMLESS))
         refused = post(url, "red")
         assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
         with embedded_redis(port=port), clients:
