@@ -77,7 +77,8 @@ def test_while_no_worker_reaches_redis_new_requests_are_refused_and_those_in_han
 def test_while_the_web_server_does_not_reach_redis_new_requests_are_refused_and_those_in_hand_answered_afterwards(
     service: NetworkedService,
 ) -> None:
-    futures = service.posting("blue", "green")
+    colours = ["blue", "green"] * 3  # so many that both workers have one at the same time
+    futures = service.posting(*colours)
     service.wait_until_claimed(2)
     service.network.disturb(service.web, service.redis, loss=1)
     for number in ("first", "second"):
@@ -87,7 +88,7 @@ def test_while_the_web_server_does_not_reach_redis_new_requests_are_refused_and_
         record(f"{number} refusal after, s", refused.elapsed.total_seconds())
     service.network.heal()
     healed = time.monotonic()
-    assert [label(future.result()) for future in futures] == ["blue", "green"]
+    assert [label(future.result()) for future in futures] == colours
     wait_until(lambda: service.post("red").status_code == 200)
     record("back after, s", seconds_since(healed))
 
