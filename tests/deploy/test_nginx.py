@@ -19,7 +19,8 @@ from clients.sender import Sender
 from project import PROJECT_DIR
 from settings import Settings
 from tests.conftest import picture
-from tests.deploy.conftest import API_KEY, DEPLOY, Site, nginx_command
+from tests.deploy.conftest import API_KEY, Site
+from tests.support.nginx import CONFIGURATION, nginx_command
 from web.app import FORM_OVERHEAD_BYTES
 
 CLIENTS = 8
@@ -52,13 +53,13 @@ def kill(process: Process) -> None:
 
 
 def setting_of_nginx(pattern: str) -> int:
-    found = re.search(pattern, (DEPLOY / "nginx.conf").read_text())
+    found = re.search(pattern, CONFIGURATION.read_text())
     assert found
     return int(found[1])
 
 
 def test_the_configuration_is_valid_and_nginx_warns_of_nothing(nginx_path: str, tmp_path: Path) -> None:
-    command = nginx_command(nginx_path, tmp_path, 8080, [5000, 5001])
+    command = nginx_command(nginx_path, tmp_path, "127.0.0.1:8080", ["127.0.0.1:5000", "127.0.0.1:5001"])
     checked = subprocess.run([*command, "-t"], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stderr
     assert "[warn]" not in checked.stderr
