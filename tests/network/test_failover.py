@@ -12,9 +12,9 @@ from benchmarks.networked_redis import RedisHost
 from benchmarks.services import wait_until
 from benchmarks.tally import Tally
 from tests.conftest import COLOURS
-from tests.network.test_faults import PROMISE_S, cut_for, record, seconds_since
 from tests.support.clients import label
 from tests.support.failover_network import FailoverService, url_of
+from tests.support.measurements import PROMISE_S, cut_for, record, seconds_since
 
 # From when Sentinel has elected a master with a replica.
 BACK_WITHIN_S = 5
