@@ -17,9 +17,10 @@ import os
 import shutil
 import struct
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from itertools import product
 from types import TracebackType
 from typing import ParamSpec, Self, TypeVar
 
@@ -136,8 +137,12 @@ class Network:
 
     def isolate(self, host: Host) -> None:
         """Cut a host off from all others, silently, until `heal`."""
-        for other in self._hosts:
-            self.disturb(host, other, loss=1)
+        self.split([host], [other for other in self._hosts if other is not host])
+
+    def split(self, some: Sequence[Host], others: Sequence[Host]) -> None:
+        """Cut each of some hosts off from each of the others, silently, until `heal`."""
+        for one, other in product(some, others):
+            self.disturb(one, other, loss=1)
 
     def forget_connections(self, one: Host, other: Host) -> None:
         """Drop all packets of the connections that two hosts have now, as a firewall does that has forgotten them.

@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from benchmarks.sentinel_view import has_role
 from project import PROJECT_DIR
 from tools.embedded_redis import free_port
 
@@ -70,6 +70,7 @@ class RedisServer(Part):
 
     Attributes:
         port: where Sentinels, replicas and clients reach it.
+        address: that, with the host.
         client: a client of our own, which does not go through the cable.
     """
 
@@ -82,13 +83,11 @@ class RedisServer(Part):
         super().__init__([*command, *file, *announced, *FAST_SYNC, *options], folder)
         self.cable = Part([sys.executable, "-m", "benchmarks.cable", str(self.port), str(own_port)], PROJECT_DIR)
         self.client: Any = connect(own_port, **login)
+        self.address = "127.0.0.1", self.port
 
     def has_role(self, role: str) -> bool:
         """Tell whether it is running, and a `master` or a connected `slave`."""
-        with suppress(redis.RedisError):
-            now = self.client.role()
-            return bool(now[0] == role and (role == "master" or now[3] == "connected"))
-        return False
+        return has_role(self.client, role)
 
 
 def connect(port: int, **login: Any) -> Any:

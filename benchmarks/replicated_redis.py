@@ -12,13 +12,20 @@ from typing import Any, Self, cast
 import redis
 
 from benchmarks.redis_parts import Part, RedisServer, connect
+from benchmarks.sentinel_view import (
+    SENTINELS,
+    SERVERS,
+    SERVICE,
+    all_see_all,
+    monitoring,
+    named_master,
+    watch_closely,
+)
 from benchmarks.services import wait_until
 from tools.embedded_redis import find_server, free_port
 
-SERVERS, SENTINELS, QUORUM = 3, 3, 2
-SERVICE = "mymaster"
 # Short, so that a failover takes seconds.
-DOWN_AFTER_MS, FAILOVER_TIMEOUT_MS, PERIOD_MS = 1000, 3000, 500
+DOWN_AFTER_MS, FAILOVER_TIMEOUT_MS = 1000, 3000
 # As docs/reliability.md recommends, so that a master that was cut off does not go on alone.
 SAFE = ("--min-replicas-to-write", "1", "--min-replicas-max-lag", "3")
 
@@ -95,10 +102,9 @@ class ReplicatedRedis:
 
     def master(self) -> RedisServer | None:
         """Return the server that the Sentinels name, with the highest epoch; None when none answers."""
-        states = [state for client in self.sentinel_clients if (state := _state(client))]
-        port = max(states)[1] if states else None
+        named = named_master(self.sentinel_clients)
         for server in self.servers:
-            if server.port == port:
+            if server.address == named:
                 self._last_master = server
                 return server
         return None
@@ -136,7 +142,7 @@ class ReplicatedRedis:
         for sentinel in self.sentinels:
             if not sentinel.running:
                 sentinel.start()
-        wait_until(self._watch_closely)
+        wait_until(lambda: watch_closely(self.sentinel_clients))
 
     def repair(self) -> None:
         """Let everything go on, start what was killed, and wait until all is complete."""
@@ -151,14 +157,7 @@ class ReplicatedRedis:
         master = self.master()
         if not (master and master.has_role("master") and self._are_replicas(self.replicas())):
             return False
-        return all(_sees_all(client, master.port) for client in self.sentinel_clients)
-
-    def _watch_closely(self) -> bool:
-        """Have the Sentinels notice servers that have come back at once, and not after 10 s."""
-        periods = "INFO-PERIOD", PERIOD_MS, "PUBLISH-PERIOD", PERIOD_MS
-        with suppress(redis.RedisError):
-            return all(client.execute_command("SENTINEL DEBUG", *periods) for client in self.sentinel_clients)
-        return False
+        return all_see_all(self.sentinel_clients, master.address)
 
     @staticmethod
     def _are_replicas(servers: Sequence[RedisServer]) -> bool:
@@ -171,28 +170,7 @@ class ReplicatedRedis:
         lines = [
             "bind 127.0.0.1",
             f"port 0\ntls-port {port}" if self._tls else f"port {port}",
-            f"sentinel monitor {SERVICE} 127.0.0.1 {self.servers[0].port} {QUORUM}",
-            f"sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER_MS}",
-            f"sentinel failover-timeout {SERVICE} {FAILOVER_TIMEOUT_MS}",
+            *monitoring(self.servers[0].address, DOWN_AFTER_MS, FAILOVER_TIMEOUT_MS),
             *self._sentinel_options,
         ]
         self._file(port).write_text("\n".join(lines) + "\n")
-
-
-def _state(client: Any) -> tuple[int, int] | None:
-    """Return a Sentinel's epoch, and the port of the master that it names."""
-    with suppress(redis.RedisError):
-        state = client.execute_command("SENTINEL MASTER", SERVICE)
-        _, port = client.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", SERVICE)
-        return int(state["config-epoch"]), int(port)
-    return None
-
-
-def _sees_all(client: Any, port: int) -> bool:
-    with suppress(redis.RedisError):
-        state = client.execute_command("SENTINEL MASTER", SERVICE)
-        replicas = client.execute_command("SENTINEL SLAVES", SERVICE)
-        usable = [replica for replica in replicas if replica["flags"] == "slave"]
-        numbers = state["num-other-sentinels"], len(usable), state["flags"], state["port"]
-        return bool(numbers == (SENTINELS - 1, SERVERS - 1, "master", port))
-    return False

@@ -90,7 +90,8 @@ class Heartbeat:
         now = self._clock.now()
         with self._redis.pipeline(transaction=True) as pipeline:
             pipeline.set(self._keys.worker(info.name), info.to_json(), px=self._ttl_ms)
-            pipeline.zadd(self._keys.workers, {info.name: now})
+            # GT: after a cut, TCP may deliver an old heartbeat, which was given up, behind a newer one.
+            pipeline.zadd(self._keys.workers, {info.name: now}, gt=True)
             pipeline.zremrangebyscore(self._keys.workers, "-inf", now - WORKERS_TTL_S)
             pipeline.expire(self._keys.workers, WORKERS_TTL_S)
             try:

@@ -1,8 +1,5 @@
 """Fixtures of the tests of `deploy/`: two web servers and a worker behind the machine's nginx."""
 
-import getpass
-import os
-import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,11 +12,10 @@ from benchmarks.services import Process, Services, answers, wait_until
 from project import PROJECT_DIR
 from settings import Settings
 from tests.conftest import MakeSettings
+from tests.support.nginx import installed_nginx, nginx_command
 from tools.embedded_redis import free_port
 
 DEPLOY = PROJECT_DIR / "deploy"
-# Debian's nginx lies where only root's PATH leads.
-SBIN = f"{os.defpath}:/usr/sbin"
 API_KEY = "right"
 BEHIND_NGINX: dict[str, object] = {
     "batch_size": 4,
@@ -38,31 +34,7 @@ class Site(NamedTuple):
 
 @pytest.fixture(scope="session")
 def nginx_path() -> str:
-    path = shutil.which("nginx") or shutil.which("nginx", path=SBIN)
-    if not path:
-        pytest.skip("there is no nginx; apt-get install nginx-light")
-    return path
-
-
-def nginx_command(nginx_path: str, folder: Path, port: int, web_ports: list[int]) -> list[str]:
-    """Return what runs `deploy/nginx.conf` with other addresses, and with its files in a folder."""
-    text = (DEPLOY / "nginx.conf").read_text()
-    temporary = "".join(
-        f"{kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "scgi", "uwsgi")
-    )
-    for old, new in [
-        ("/var/log/nginx", str(folder)),
-        ("listen 8080;", f"listen 127.0.0.1:{port};"),
-        ("web-1:5000", f"127.0.0.1:{web_ports[0]}"),
-        ("web-2:5000", f"127.0.0.1:{web_ports[1]}"),
-        ("http {", f"http {{\n{temporary}"),
-    ]:
-        assert text.count(old) > 0, old
-        text = text.replace(old, new)
-    config = folder / "nginx.conf"
-    config.write_text(text)
-    user = f"user {getpass.getuser()}; " if os.geteuid() == 0 else ""
-    return [nginx_path, "-p", str(folder), "-c", str(config), "-g", f"{user}daemon off; pid {folder}/nginx.pid;"]
+    return installed_nginx()
 
 
 @contextmanager
@@ -70,10 +42,10 @@ def site_behind_nginx(services: Services, nginx_path: str, folder: Path) -> Iter
     """Run a worker, two web servers, and nginx before these."""
     services.start_worker()
     web_servers = [services.start_web_server(API_KEYS=API_KEY) for _ in range(2)]
-    port = free_port()
-    ports = [int(url.rpartition(":")[2]) for _, url in web_servers]
-    nginx = services.start_command(nginx_command(nginx_path, folder, port, ports))
-    url = f"http://127.0.0.1:{port}"
+    address = f"127.0.0.1:{free_port()}"
+    addresses = [url.removeprefix("http://") for _, url in web_servers]
+    nginx = services.start_command(nginx_command(nginx_path, folder, address, addresses))
+    url = f"http://{address}"
     wait_until(lambda: answers(f"{url}/livez") or nginx.popen.poll() is not None)
     assert nginx.popen.poll() is None, nginx.output
     yield Site(url, [process for process, _ in web_servers], folder / "access.log")

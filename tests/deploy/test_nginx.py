@@ -20,7 +20,8 @@ from clients.sender import Sender
 from project import PROJECT_DIR
 from settings import Settings
 from tests.conftest import picture
-from tests.deploy.conftest import API_KEY, DEPLOY, Site, nginx_command
+from tests.deploy.conftest import API_KEY, Site
+from tests.support.nginx import CONFIGURATION, nginx_command
 from tools.embedded_redis import free_port
 from web.app import FORM_OVERHEAD_BYTES
 
@@ -59,13 +60,13 @@ def listens(port: int) -> bool:
 
 
 def setting_of_nginx(pattern: str) -> int:
-    found = re.search(pattern, (DEPLOY / "nginx.conf").read_text())
+    found = re.search(pattern, CONFIGURATION.read_text())
     assert found
     return int(found[1])
 
 
 def test_the_configuration_is_valid_and_nginx_warns_of_nothing(nginx_path: str, tmp_path: Path) -> None:
-    command = nginx_command(nginx_path, tmp_path, 8080, [5000, 5001])
+    command = nginx_command(nginx_path, tmp_path, "127.0.0.1:8080", ["127.0.0.1:5000", "127.0.0.1:5001"])
     checked = subprocess.run([*command, "-t"], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stderr
     assert "[warn]" not in checked.stderr
@@ -138,7 +139,8 @@ def test_without_any_web_server_clients_are_told_to_try_again(
     services: Services, nginx_path: str, tmp_path: Path
 ) -> None:
     port = free_port()
-    services.start_command(nginx_command(nginx_path, tmp_path, port, [free_port(), free_port()]))
+    addresses = [f"127.0.0.1:{free_port()}" for _ in range(2)]
+    services.start_command(nginx_command(nginx_path, tmp_path, f"127.0.0.1:{port}", addresses))
     wait_until(lambda: listens(port))
     response = requests.get(f"http://127.0.0.1:{port}/livez", timeout=30)
     assert (response.status_code, response.headers["Retry-After"]) == (502, "1")

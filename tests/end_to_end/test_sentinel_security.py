@@ -9,7 +9,8 @@ import psutil
 import pytest
 import requests
 
-from benchmarks.replicated_redis import SAFE, SERVICE, ReplicatedRedis
+from benchmarks.replicated_redis import SAFE, ReplicatedRedis
+from benchmarks.sentinel_view import SERVICE
 from benchmarks.services import Services, wait_until
 from project import PROJECT_DIR
 from settings import Settings

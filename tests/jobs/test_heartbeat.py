@@ -10,7 +10,7 @@ from jobs import heartbeat as heartbeats
 from jobs.heartbeat import Heartbeat
 from jobs.protocol import Keys, WorkerInfo
 from settings import Settings
-from tests.conftest import INFO, Client, MakeSettings
+from tests.conftest import INFO, Client, MakeSettings, heartbeat
 
 
 def test_a_heartbeat_describes_the_worker_and_counts_its_pictures(
@@ -108,3 +108,12 @@ def test_the_names_of_dead_workers_are_removed(settings: Settings, keys: Keys, c
     with Heartbeat(settings, INFO, loops=2):
         wait_until(lambda: client.zrange(keys.workers, 0, -1) == ["w1"])
     assert 0 < client.ttl(keys.workers) <= 60
+
+
+def test_an_old_heartbeat_that_arrives_behind_a_newer_one_does_not_replace_it(
+    settings: Settings, keys: Keys, client: Client
+) -> None:
+    newer = client.time()[0] + 60
+    client.zadd(keys.workers, {INFO.name: newer})
+    with heartbeat(settings):
+        assert client.zscore(keys.workers, INFO.name) == newer

@@ -3,8 +3,6 @@
 `pytest --log-cli-level INFO` shows what is measured.
 """
 
-import logging
-import threading
 import time
 from contextlib import ExitStack
 
@@ -14,28 +12,12 @@ from benchmarks.tally import Outages, Tally
 from jobs.hang_detector import connect_impatiently
 from tests.conftest import COLOURS
 from tests.support.clients import label
+from tests.support.measurements import PROMISE_S, cut_for, record, seconds_since
 from tests.support.network import SLOW_WORKER, NetworkedService
 
-# Of a refusal, and of anything else that needs no more than a retransmission or a new connection.
-PROMISE_S = 3
 CUT_S = 10
 # So many pictures that some still wait when the last one has come.
 MANY = ["blue", "green"] * 4
-
-
-def record(what: str, value: object) -> None:
-    logging.getLogger(__name__).info("%s: %s", what, value)
-
-
-def cut_for(seconds: float, tally: Tally) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        tally.outages.record()
-        threading.Event().wait(0.05)
-
-
-def seconds_since(began: float) -> float:
-    return round(time.monotonic() - began, 1)
 
 
 def test_the_job_of_a_worker_whose_link_is_cut_is_done_by_another(service: NetworkedService) -> None:

@@ -8,7 +8,8 @@ import redis
 from limits import RateLimitItemPerMinute
 
 from benchmarks.redis_parts import RedisServer
-from benchmarks.replicated_redis import SERVICE, ReplicatedRedis
+from benchmarks.replicated_redis import ReplicatedRedis
+from benchmarks.sentinel_view import SERVICE
 from benchmarks.services import wait_until
 from errors import QueueUnavailable
 from jobs.client import JobClient

@@ -1,0 +1,70 @@
+"""What Sentinels know: which server is the master, and whether they see all others."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import redis
+
+SERVERS, SENTINELS, QUORUM = 3, 3, 2
+SERVICE = "mymaster"
+# Without it, Sentinels notice servers that have come back after 10 s.
+_PERIOD_MS = 500
+
+Address = tuple[str, int]
+
+
+def named_master(sentinels: Iterable[Any]) -> Address | None:
+    """Return the master that Sentinels name, with the highest epoch; None when none answers."""
+    states = [state for client in sentinels if (state := _state(client))]
+    return max(states)[1] if states else None
+
+
+def all_see_all(sentinels: Iterable[Any], master: Address) -> bool:
+    """Tell whether each Sentinel knows this master, all replicas and all other Sentinels, and finds them well."""
+    return all(_sees_all(client, master) for client in sentinels)
+
+
+def watch_closely(sentinels: Sequence[Any]) -> bool:
+    """Have the Sentinels notice servers that have come back at once; return False when one does not answer."""
+    periods = "INFO-PERIOD", _PERIOD_MS, "PUBLISH-PERIOD", _PERIOD_MS
+    with suppress(redis.RedisError):
+        return all(client.execute_command("SENTINEL DEBUG", *periods) for client in sentinels)
+    return False
+
+
+def has_role(server: Any, role: str) -> bool:
+    """Tell whether a server answers, and is a `master` or a connected `slave`."""
+    with suppress(redis.RedisError):
+        now = server.role()
+        return bool(now[0] == role and (role == "master" or now[3] == "connected"))
+    return False
+
+
+def monitoring(master: Address, down_after_ms: int, failover_timeout_ms: int) -> list[str]:
+    """Return the lines of a Sentinel's file that have it watch a master."""
+    host, port = master
+    return [
+        f"sentinel monitor {SERVICE} {host} {port} {QUORUM}",
+        f"sentinel down-after-milliseconds {SERVICE} {down_after_ms}",
+        f"sentinel failover-timeout {SERVICE} {failover_timeout_ms}",
+    ]
+
+
+def _state(client: Any) -> tuple[int, Address] | None:
+    """Return a Sentinel's epoch, and the master that it names."""
+    with suppress(redis.RedisError):
+        state = client.execute_command("SENTINEL MASTER", SERVICE)
+        host, port = client.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", SERVICE)
+        return int(state["config-epoch"]), (host, int(port))
+    return None
+
+
+def _sees_all(client: Any, master: Address) -> bool:
+    with suppress(redis.RedisError):
+        state = client.execute_command("SENTINEL MASTER", SERVICE)
+        replicas = client.execute_command("SENTINEL SLAVES", SERVICE)
+        usable = [replica for replica in replicas if replica["flags"] == "slave"]
+        numbers = state["num-other-sentinels"], len(usable), state["flags"], (state["ip"], state["port"])
+        return bool(numbers == (SENTINELS - 1, SERVERS - 1, "master", master))
+    return False
