@@ -41,7 +41,8 @@ network: $(VENV)/installed-dev  ## cut hosts off from one another, with a Redis 
 	$(BIN)/python -m pytest tests/network --log-cli-level INFO
 
 quick: $(VENV)/installed-dev  ## run the tests without browser, benchmarks and whole services (3 minutes)
-	$(PYTEST) --ignore tests/end_to_end --ignore tests/browser --ignore tests/benchmarks
+	$(PYTEST) --ignore tests/end_to_end --ignore tests/browser --ignore tests/benchmarks \
+		--ignore tests/deploy --ignore tests/network
 
 lint: $(VENV)/installed-dev  ## check style, types, the direction of imports and the compose file
 	$(BIN)/ruff check .
