@@ -5,16 +5,23 @@
 Nothing is closed then, nothing answers, and what was sent arrives when it goes on.
 """
 
+import argparse
 import asyncio
-import sys
 from contextlib import suppress
 
 CHUNK_BYTES = 2**16
 
 
-async def main(listen: int, target: int) -> None:
+def main() -> None:
     """Forward until the process is ended."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("listen", type=int, help="the port that takes connections")
+    parser.add_argument("target", type=int, help="the port to which they go")
+    args = parser.parse_args()
+    asyncio.run(_forward(args.listen, args.target))
 
+
+async def _forward(listen: int, target: int) -> None:
     async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             there = await asyncio.open_connection("127.0.0.1", target)
@@ -36,4 +43,4 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*map(int, sys.argv[1:])))
+    main()

@@ -6,6 +6,7 @@ Processor time is measured, not throughput: other programs on the machine change
 nothing, so that a worker's time is that of the queue; what a network takes is added by the plan.
 """
 
+import argparse
 import tempfile
 import threading
 import time
@@ -34,6 +35,7 @@ WATCH_S = 3
 
 def main() -> None:
     """Measure and print."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     with tempfile.TemporaryDirectory() as folder, Fleet(Path(folder), 1, 1, **_settings()) as fleet:
         costs = measure(fleet, REQUESTS, COUNTED_REQUESTS)
     for name, value in asdict(costs).items():

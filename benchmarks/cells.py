@@ -6,6 +6,7 @@ A cell is a Redis with a web server and a worker of its own. The exit code is 1 
 lost: nginx sends what a dead cell did not answer to the other one.
 """
 
+import argparse
 import os
 import shutil
 import signal
@@ -66,6 +67,7 @@ http {{
 
 def main() -> int:
     """Run, print what clients saw and return the exit code."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     folder = Path(tempfile.mkdtemp(prefix="cells-"))
     try:
         tally = run(folder, make_network(folder), SECONDS)

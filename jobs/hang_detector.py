@@ -81,9 +81,9 @@ class HangDetector:
                 return
             self._hangs = True
         log("redis_hangs", level="error")
+        threading.Thread(target=self._wait_for_answer, name="redis-probe", daemon=True).start()
         for drop in self._drops:
             drop()
-        threading.Thread(target=self._wait_for_answer, name="redis-probe", daemon=True).start()
 
     def _wait_for_answer(self) -> None:
         # Redis is asked at once, since it may be only one connection that is dead.

@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import requests
 
-from benchmarks.services import Process, wait_until
+from benchmarks.services import Process, Services, wait_until
 from clients.load import Load
 from clients.sender import Sender
 from project import PROJECT_DIR
@@ -21,6 +22,7 @@ from settings import Settings
 from tests.conftest import picture
 from tests.deploy.conftest import API_KEY, Site
 from tests.support.nginx import CONFIGURATION, nginx_command
+from tools.embedded_redis import free_port
 from web.app import FORM_OVERHEAD_BYTES
 
 CLIENTS = 8
@@ -50,6 +52,11 @@ def outcomes_while(happening: Callable[[], object], url: str) -> Counter[str]:
 def kill(process: Process) -> None:
     process.signal_group(signal.SIGKILL)
     process.popen.wait()
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def setting_of_nginx(pattern: str) -> int:
@@ -128,9 +135,13 @@ def test_a_web_server_that_is_killed_costs_no_request_since_nginx_repeats_those_
     assert set(outcomes_while(lambda: kill(web_server), site.url)) == {"200"}
 
 
-def test_without_any_web_server_clients_are_told_to_try_again(site: Site) -> None:
-    for web_server in site.web_servers:
-        kill(web_server)
-    response = requests.get(f"{site.url}/livez", timeout=30)
+def test_without_any_web_server_clients_are_told_to_try_again(
+    services: Services, nginx_path: str, tmp_path: Path
+) -> None:
+    port = free_port()
+    addresses = [f"127.0.0.1:{free_port()}" for _ in range(2)]
+    services.start_command(nginx_command(nginx_path, tmp_path, f"127.0.0.1:{port}", addresses))
+    wait_until(lambda: listens(port))
+    response = requests.get(f"http://127.0.0.1:{port}/livez", timeout=30)
     assert (response.status_code, response.headers["Retry-After"]) == (502, "1")
     assert response.json()["detail"] == "No web server can be reached; try again."

@@ -133,11 +133,11 @@ LENGTHS = [
 ]
 
 METHODS_AND_PATHS = [
-    Request("PUT", lambda: post(RED, start="PUT /predict HTTP/1.1"), 405, "method is not allowed"),
-    Request("DELETE", lambda: post(RED, start="DELETE /predict HTTP/1.1"), 405, "method is not allowed"),
-    Request("GET", lambda: request(b"", start="GET /predict HTTP/1.1"), 405, "method is not allowed"),
+    Request("PUT", lambda: post(RED, start="PUT /predict HTTP/1.1"), 405, "Send a picture with POST"),
+    Request("DELETE", lambda: post(RED, start="DELETE /predict HTTP/1.1"), 405, "Send a picture with POST"),
+    Request("GET", lambda: request(b"", start="GET /predict HTTP/1.1"), 405, "Send a picture with POST"),
     Request("an unknown method", lambda: post(RED, start="CLASSIFY /predict HTTP/1.1"), 400, "Invalid method"),
-    Request("TRACE", lambda: request(b"", start="TRACE /predict HTTP/1.1"), 405, "method is not allowed"),
+    Request("TRACE", lambda: request(b"", start="TRACE /predict HTTP/1.1"), 405, "Send a picture with POST"),
     Request("two slashes", lambda: request(b"", start="GET /docs//swagger-ui.css HTTP/1.1"), 404, "not found"),
     Request("a slash at the end", lambda: post(RED, start="POST /predict/ HTTP/1.1"), 404, "not found"),
     Request(

@@ -68,9 +68,14 @@ class NetworkedService:
         (name,) = claimed_by(self.redis_client, self.keys)
         return next(worker for worker in self.workers if f"-{worker.popen.pid}-" in name)
 
-    def wait_until_claimed(self, jobs: int) -> None:
-        """Wait until workers have claimed this number of jobs."""
-        wait_until(lambda: len(claims(self.redis_client, self.keys)) == jobs)
+    def posting_until_in_hand(self, *colours: str) -> list["Future[requests.Response]"]:
+        """Do the same, and wait until all have come."""
+        futures = self.posting(*colours)
+        wait_until(lambda: self._jobs() + sum(future.done() for future in futures) == len(colours))
+        return futures
+
+    def _jobs(self) -> int:
+        return len(claims(self.redis_client, self.keys)) + int(self.redis_client.llen(self.keys.queue))
 
     def workers_last_seen_since(self, seconds: float) -> int:
         """Return the number of workers of which Redis has heard within the last seconds."""

@@ -1,4 +1,4 @@
-"""A master with two replicas and three Sentinels, with the installed redis-server and with the packaged Valkey."""
+"""A master with two replicas and three Sentinels; test_faults.py has them with Valkey, too."""
 
 import shutil
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,14 @@ from benchmarks.replicated_redis import ReplicatedRedis
 from tools.embedded_redis import packaged_server
 
 
-@pytest.fixture(scope="module", params=["redis-server", "valkey"])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what depends on the server's own failover with both servers, and all else with Redis."""
+    if "running_fleet" in metafunc.fixturenames:
+        servers = ["redis-server", "valkey"] if metafunc.module.__name__.endswith("test_faults") else ["redis-server"]
+        metafunc.parametrize("running_fleet", servers, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
 def running_fleet(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ReplicatedRedis]:

@@ -146,7 +146,7 @@ def test_without_any_sentinel_a_replica_is_not_taken_for_the_master(fleet: Repli
     for sentinel in fleet.sentinels:
         sentinel.kill()
     with demoted(master):
-        disconnect_clients([master])
+        client.connection_pool.disconnect()
         with pytest.raises(NotTheMaster, match="is not the master"):
             client.ping()
 
