@@ -60,7 +60,7 @@ class NetworkedFleet(Fleet):
     def cut_off(self, host: Host) -> None:
         """Cut a process off from Redis, or Redis from all, silently, until `heal`."""
         self._cut_host = host
-        others = self._all_hosts() if host is self.redis_host else [self.redis_host]
+        others = list(self._all_hosts()) if host is self.redis_host else [self.redis_host]
         self._network.split([host], others)
 
     def disturb(self, delay_s: float, loss: float) -> None:
