@@ -23,7 +23,7 @@ PICTURES ?=
 OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test quick lint lock logs hooks audit bench compare chaos siege soak accuracy clean
+.PHONY: help install run demo test quick network lint lock logs hooks audit bench compare chaos siege soak accuracy clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 12
@@ -36,11 +36,15 @@ run: $(VENV)/installed  ## start everything, classify a first picture, serve unt
 demo: $(VENV)/installed  ## start everything on free ports, show what it does in a minute, stop
 	@$(BIN)/python -m tools.run_all --demo
 
-test: $(VENV)/installed-dev  ## run all tests
-	$(PYTEST)
+test: $(VENV)/installed-dev  ## run all tests but those that only `make network` runs
+	$(PYTEST) --ignore tests/network/test_failover.py
+
+network: $(VENV)/installed-dev  ## cut hosts off from one another, with a Redis that fails over (root; 2 minutes)
+	$(BIN)/python -m pytest tests/network --log-cli-level INFO
 
 quick: $(VENV)/installed-dev  ## run the tests without browser, benchmarks and whole services (3 minutes)
-	$(PYTEST) --ignore tests/end_to_end --ignore tests/browser --ignore tests/benchmarks
+	$(PYTEST) --ignore tests/end_to_end --ignore tests/browser --ignore tests/benchmarks \
+		--ignore tests/deploy --ignore tests/network
 
 lint: $(VENV)/installed-dev  ## check style, types, the direction of imports and the compose file
 	$(BIN)/ruff check .
