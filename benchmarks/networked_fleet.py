@@ -17,6 +17,9 @@ from benchmarks.services import Process, wait_until
 from tools.embedded_redis import find_server
 
 WEB_PORT = 5000
+# By default Redis asks after 300 s whether the other end of a connection still exists. That of a process which was
+# killed while it was cut off does not.
+KEEPALIVE = ("--tcp-keepalive", "3")
 
 
 class NetworkedFleet(Fleet):
@@ -40,7 +43,7 @@ class NetworkedFleet(Fleet):
         self._cut_host: Host | None = None
         self._disturbed = False
         address = self.redis_host.address
-        options = ["--bind", address, "--port", str(REDIS_PORT), "--protected-mode", "no", "--save", ""]
+        options = ["--bind", address, "--port", str(REDIS_PORT), "--protected-mode", "no", "--save", "", *KEEPALIVE]
         self._redis_server = Part([str(find_server()), *options], folder)
         super().__init__(folder, web_servers, workers, redis_url=f"redis://{address}:{REDIS_PORT}/0", **values)
         self._redis_client = client_on(self.redis_host, REDIS_PORT)
