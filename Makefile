@@ -15,6 +15,8 @@ SECONDS ?= 60
 SEED ?=
 # 1: `make chaos` with a Redis that fails over.
 SENTINEL ?=
+# 1: `make chaos` with each process on a host of its own, and faults of the network; needs root.
+NETWORK ?=
 REQUESTS ?= 20000
 # Of `make accuracy`; OPTIONS also of `make compare`.
 PICTURES ?=
@@ -72,7 +74,8 @@ compare: $(VENV)/installed-dev $(PEERS)/installed  ## measure beside mosec, LitS
 	@$(BIN)/python -m benchmarks.compare $(OPTIONS)
 
 chaos: $(VENV)/installed-dev  ## break the service under load; try: make chaos SECONDS=600 SEED=7
-	@$(BIN)/python -m benchmarks.chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(if $(SENTINEL),--sentinel)
+	@$(BIN)/python -m benchmarks.chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) \
+		$(if $(SENTINEL),--sentinel) $(if $(NETWORK),--network)
 
 siege: $(VENV)/installed-dev  ## send costly pictures and hold slow connections beside ordinary clients, and see who suffers
 	@$(BIN)/python -m benchmarks.siege --seconds $(SECONDS)

@@ -3,6 +3,7 @@
     python -m benchmarks.chaos
     python -m benchmarks.chaos --seconds 600 --seed 7 --json report.json
     python -m benchmarks.chaos --sentinel    # with a Redis that fails over
+    python -m benchmarks.chaos --network     # each process on a host of its own, with faults of the network; needs root
 
 Ctrl-C ends it early, with the same table and the same exit code: 1 when something was wrong, lost or leaked.
 """
@@ -24,6 +25,9 @@ from benchmarks.fleet import Fleet
 from benchmarks.leak_check import find_leaks
 from benchmarks.load import running_clients
 from benchmarks.master_faults import MasterFaultInjector
+from benchmarks.network_faults import NetworkFaultInjector
+from benchmarks.network_namespaces import Network, missing
+from benchmarks.networked_fleet import NetworkedFleet
 from benchmarks.report import ChaosReport
 from benchmarks.sentinel_fleet import SentinelFleet
 from benchmarks.services import wait_until
@@ -45,16 +49,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60, help="how long faults are injected (default: %(default)s)")
     parser.add_argument("--seed", type=int, help="of the random faults (default: a new one)")
-    parser.add_argument(
-        "--sentinel", action="store_true", help="with a Redis that fails over, and faults of its master"
-    )
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--sentinel", action="store_true", help="with a Redis that fails over, and faults of its master")
+    kind.add_argument("--network", action="store_true", help="on hosts of their own, with faults of the network")
     parser.add_argument("--json", type=Path, help="write the report to this file")
     args = parser.parse_args()
+    if args.network and (reason := missing()):
+        parser.error(reason)
     seed = random.randrange(10_000) if args.seed is None else args.seed  # noqa: S311
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     print(f"seed {seed}; the logs of all processes are in {folder}", flush=True)
     with stop_on_signal() as stop:
-        report = run(chaos_fleet(folder, make_network(folder), args.sentinel), args.seconds, seed, stop)
+        if args.network:
+            report = run_on_a_network(folder, make_network(folder), args.seconds, seed, stop)
+        else:
+            report = run(chaos_fleet(folder, make_network(folder), args.sentinel), args.seconds, seed, stop)
     print(report.table())
     if args.json:
         args.json.write_text(json.dumps(vars(report), indent=2) + "\n")
@@ -67,6 +76,16 @@ def chaos_fleet(folder: Path, network: Mapping[str, object], sentinel: bool = Fa
     """Return the fleet of a run, not yet started; with `sentinel`, its Redis fails over."""
     kind = SentinelFleet if sentinel else Fleet
     return kind(folder, WEB_SERVERS, WORKERS, **QUICK_RECOVERY, **BATCHES, **network)
+
+
+def run_on_a_network(
+    folder: Path, network: Mapping[str, object], seconds: float, seed: int, stop: threading.Event
+) -> ChaosReport:
+    """The same as `run` with each process on a host of its own, and clients on another one."""
+    with Network(seed) as hosts:
+        clients = hosts.host()
+        fleet = NetworkedFleet(hosts, folder, WEB_SERVERS, WORKERS, **QUICK_RECOVERY, **BATCHES, **network)
+        return clients.call(run, fleet, seconds, seed, stop)
 
 
 def run(fleet: Fleet, seconds: float, seed: int, stop: threading.Event) -> ChaosReport:
@@ -108,6 +127,8 @@ def run(fleet: Fleet, seconds: float, seed: int, stop: threading.Event) -> Chaos
 def _injector(fleet: Fleet, tally: Tally, seed: int) -> FaultInjector:
     if isinstance(fleet, SentinelFleet):
         return MasterFaultInjector(fleet, tally, seed)
+    if isinstance(fleet, NetworkedFleet):
+        return NetworkFaultInjector(fleet, tally, seed)
     return FaultInjector(fleet, tally, seed)
 
 
