@@ -21,6 +21,7 @@ from pathlib import Path
 from benchmarks.commands import make_network
 from benchmarks.fleet import Fleet
 from benchmarks.load import running_clients
+from benchmarks.nginx import find_nginx, nginx_command
 from benchmarks.services import answers, wait_until
 from benchmarks.tally import Outages, Tally
 from tools.embedded_redis import free_port
@@ -28,41 +29,8 @@ from tools.embedded_redis import free_port
 # How long clients send before and after a cell is killed.
 SECONDS = 10
 CELL = {"web_processes": 1, "batch_size": 4}
-# A picture may be sent again, since classifying it has no side effects: hence `non_idempotent`.
-_CONFIGURATION = """
-daemon off;
-worker_processes 1;
-pid nginx.pid;
-error_log error.log;
-events {{}}
-http {{
-    access_log off;
-    client_max_body_size 10m;
-    client_body_temp_path body;
-    proxy_temp_path proxy;
-    fastcgi_temp_path fastcgi;
-    uwsgi_temp_path uwsgi;
-    scgi_temp_path scgi;
-    upstream cells {{
-        {servers}
-        keepalive 32;
-    }}
-    server {{
-        listen 127.0.0.1:{port};
-        location / {{
-            proxy_pass http://cells;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-            proxy_set_header Host $host;
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-            proxy_connect_timeout 1s;
-            proxy_read_timeout 35s;
-            proxy_next_upstream error timeout http_503 non_idempotent;
-            proxy_next_upstream_tries 2;
-        }}
-    }}
-}}
-"""
+# Another cell may have room, and workers that are alive.
+_ALSO_WHEN_REFUSED = {"error timeout non_idempotent": "error timeout http_503 non_idempotent"}
 
 
 def main() -> int:
@@ -103,15 +71,12 @@ def run(folder: Path, network: Mapping[str, object], seconds: float) -> Tally:
 @contextmanager
 def _nginx(folder: Path, urls: Sequence[str]) -> Iterator[str]:
     """Run nginx in front of web servers, and yield its URL."""
-    port = free_port()
-    servers = " ".join(f"server {url.removeprefix('http://')} max_fails=1 fail_timeout=5s;" for url in urls)
-    configuration = folder / "nginx.conf"
-    configuration.write_text(_CONFIGURATION.format(port=port, servers=servers))
-    nginx = subprocess.Popen([find_nginx() or "nginx", "-p", folder, "-c", configuration, "-e", folder / "error.log"])
-    url = f"http://127.0.0.1:{port}"
+    address = f"127.0.0.1:{free_port()}"
+    web_servers = [url.removeprefix("http://") for url in urls]
+    nginx = subprocess.Popen(nginx_command(find_nginx() or "nginx", folder, address, web_servers, _ALSO_WHEN_REFUSED))
     try:
-        wait_until(lambda: answers(f"{url}/livez"))
-        yield url
+        wait_until(lambda: answers(f"http://{address}/livez"))
+        yield f"http://{address}"
     finally:
         nginx.terminate()
         nginx.wait()
@@ -121,11 +86,6 @@ def _folder(parent: Path, name: str) -> Path:
     folder = parent / name
     folder.mkdir()
     return folder
-
-
-def find_nginx() -> str | None:
-    """Return the program; it is often in a folder for administrators only."""
-    return shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
 
 
 def _kill(cell: Fleet) -> None:

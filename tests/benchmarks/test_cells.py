@@ -2,16 +2,14 @@
 
 from pathlib import Path
 
-import pytest
-
-from benchmarks.cells import find_nginx, run
+from benchmarks.cells import run
+from tests.support.nginx import installed_nginx
 
 SECONDS = 3
 
 
 def test_when_a_whole_cell_is_killed_no_client_notices(tmp_path: Path, colour_network: dict[str, object]) -> None:
-    if not find_nginx():
-        pytest.skip("there is no nginx; apt-get install nginx-light")
+    installed_nginx()
     tally = run(tmp_path, colour_network, SECONDS)
     assert (tally.wrong, tally.lost, tally.refused) == ({}, {}, {})
     assert tally.correct > 20

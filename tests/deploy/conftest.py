@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 import pytest
 
+from benchmarks.nginx import nginx_command
 from benchmarks.services import Process, Services, answers, wait_until
 from project import PROJECT_DIR
 from settings import Settings
 from tests.conftest import MakeSettings
-from tests.support.nginx import installed_nginx, nginx_command
+from tests.support.nginx import installed_nginx
 from tools.embedded_redis import free_port
 
 DEPLOY = PROJECT_DIR / "deploy"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import requests
 
+from benchmarks.nginx import CONFIGURATION, nginx_command
 from benchmarks.services import Process, Services, wait_until
 from clients.load import Load
 from clients.sender import Sender
@@ -21,7 +22,6 @@ from project import PROJECT_DIR
 from settings import Settings
 from tests.conftest import picture
 from tests.deploy.conftest import API_KEY, Site
-from tests.support.nginx import CONFIGURATION, nginx_command
 from tools.embedded_redis import free_port
 from web.app import FORM_OVERHEAD_BYTES
 

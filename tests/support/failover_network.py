@@ -10,12 +10,13 @@ import requests
 from benchmarks.load import running_clients
 from benchmarks.network_namespaces import Host, Network
 from benchmarks.networked_redis import NetworkedRedis
+from benchmarks.nginx import nginx_command
 from benchmarks.services import Process, Services, answers, wait_until
 from benchmarks.tally import Outages, Tally
 from jobs.protocol import Keys
 from tests.conftest import MakeSettings
 from tests.support.clients import label, post
-from tests.support.nginx import installed_nginx, nginx_command, set_keepalive
+from tests.support.nginx import installed_nginx, set_keepalive
 
 WEB_PORT, NGINX_PORT = 5000, 8080
 PARTS = 2
