@@ -36,6 +36,9 @@ class Engine(Protocol):
     def __call__(self, pixels: Pixels) -> Probabilities:
         """Return the probabilities (n, classes) of the pictures in pixels (n, height, width, channels)."""
 
+    def release_memory(self) -> None:
+        """Give back what earlier batches needed, while none is computed; the next one takes what it needs."""
+
 
 class Run(Protocol):
     """Computes one batch."""

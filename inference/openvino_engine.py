@@ -55,15 +55,15 @@ class OpenvinoEngine:
         self._requests: SimpleQueue[openvino.InferRequest] = SimpleQueue()
         for _ in range(self.concurrency):
             self._requests.put(shared.create_infer_request())
-        self._alone = None
+        self._alone, self._compiled = None, [shared]
         if self.concurrency > 1 and fastest_s(partial(_infer, shared.create_infer_request()), one) > SMALL_S:
             alone = core.compile_model(model, "CPU", options | {"PERFORMANCE_HINT": "LATENCY"})
             self._alone = alone.create_infer_request()
             _infer(self._alone, one)
+            self._compiled.append(alone)
         self._running = 0
         self._lock = threading.Lock()
-        # The compiled networks have copies of what they use often; the rest is paged in again when it is read.
-        weights.madvise(mmap.MADV_DONTNEED)
+        self.release_memory()
 
     def __call__(self, pixels: Pixels) -> Probabilities:
         """Return the probabilities (n, classes) of the pictures in pixels (n, height, width, channels)."""
@@ -81,6 +81,13 @@ class OpenvinoEngine:
         finally:
             with self._lock:
                 self._running -= 1
+
+    def release_memory(self) -> None:
+        """Give back what earlier batches needed, while none is computed; the next one takes what it needs."""
+        for compiled in self._compiled:
+            compiled.release_memory()
+        # The compiled networks have copies of what they use often; the rest is paged in again when it is read.
+        self._weights.madvise(mmap.MADV_DONTNEED)
 
 
 def compile_options(precision: Precision) -> dict[str, object]:

@@ -42,6 +42,9 @@ class TensorflowEngine:
         probabilities: Probabilities = self._function(self._tensorflow.constant(pixels)).numpy()
         return probabilities
 
+    def release_memory(self) -> None:
+        """Do nothing: TensorFlow keeps its memory for the next batch."""
+
 
 def float32_on_processor(network: Network, settings: Settings) -> Run:
     """Return the network in float32, whatever a GPU computes in: on the processor, to which TF32 does not apply.

@@ -23,7 +23,10 @@ def warm_up(engine: Engine, wanted: int | Literal["auto"]) -> int:
     """Run the engine until it is at full speed, and return the batch size to use."""
     size = 1 if wanted == "auto" else wanted
     alone_s = fastest_s(engine, _pictures(engine, size))
-    return _best_batch_size(engine, alone_s) if wanted == "auto" else size
+    if wanted == "auto":
+        size = _best_batch_size(engine, alone_s)
+        engine.release_memory()  # of the batches that were too large
+    return size
 
 
 def _best_batch_size(engine: Engine, picture_s: float) -> int:

@@ -27,6 +27,12 @@ def test_the_batch_size_is_1_where_batches_do_not_pay(share: float, monkeypatch:
     assert engine.largest == 2
 
 
+def test_what_a_batch_needed_that_was_only_tried_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = PretendedEngine(lambda size: 0.014 * size)
+    measure(engine, monkeypatch)
+    assert (engine.largest, engine.kept) == (2, 0)
+
+
 def test_no_batch_is_larger_than_32(monkeypatch: pytest.MonkeyPatch) -> None:
     assert measure(PretendedEngine(lambda _: 0.01), monkeypatch) == 32
 

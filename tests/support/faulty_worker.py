@@ -30,6 +30,9 @@ class FaultyEngine:
             os.kill(os.getpid(), signal.SIGKILL)
         return self._engine(pixels)
 
+    def release_memory(self) -> None:
+        self._engine.release_memory()
+
 
 def load(settings: Settings) -> Classifier:
     classifier = load_classifier(settings)

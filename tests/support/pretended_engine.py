@@ -22,14 +22,17 @@ class PretendedEngine:
 
     def __init__(self, seconds: Callable[[int], float], streams: int = 2) -> None:
         self.concurrency = self.streams = streams
-        self.largest = 0
+        self.largest = self.kept = 0
         self._seconds = seconds
         self._clock = threading.local()
 
     def __call__(self, pixels: Pixels) -> Probabilities:
-        self.largest = max(self.largest, len(pixels))
+        self.largest = self.kept = max(self.largest, len(pixels))
         self._clock.now = self.now() + self._seconds(len(pixels))
         return np.ones((len(pixels), 1), np.float32)
+
+    def release_memory(self) -> None:
+        self.kept = 0
 
     def now(self) -> float:
         now: float = getattr(self._clock, "now", 0.0)
