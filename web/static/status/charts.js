@@ -50,8 +50,11 @@ export class Chart {
     ];
     for (const name of this.#series) {
       const runs = connected(points, name).map((run) => run.map(place(name)));
-      this.#lines[name].setAttribute("d", runs.map(line).join(""));
-      if (name === this.#series[0]) this.#area.setAttribute("d", runs.map(area).join(""));
+      const isFirst = name === this.#series[0];
+      // A line along the axis would only hide it.
+      const isFlat = !isFirst && points.every((point) => !point[name]);
+      this.#lines[name].setAttribute("d", isFlat ? "" : runs.map(line).join(""));
+      if (isFirst) this.#area.setAttribute("d", runs.map(area).join(""));
       const last = points.at(-1)?.[name];
       this.#figure.querySelector(`.values .${name} b`).textContent = last == null ? "–" : this.#format(last);
     }

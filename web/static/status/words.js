@@ -5,9 +5,9 @@ export function count(number) {
   return Math.round(number).toLocaleString("en");
 }
 
-/** A rate as "0", "0.25", "4.1" or "128". */
+/** A rate as "0.25", "4.1", "5" or "128". */
 export function decimal(number) {
-  if (number === 0 || number >= 99.95) return count(number);
+  if (Number.isInteger(number) || number >= 99.95) return count(number);
   return number.toFixed(number < 0.995 ? 2 : 1);
 }
 
