@@ -1,9 +1,14 @@
 """How the status page sums up counts of several web servers, in the browser that runs it."""
 
-import pytest
-from playwright.sync_api import Page
+from collections.abc import Iterator
+from urllib.parse import urlsplit
 
-from tests.support.browser import OpenPage
+import pytest
+from playwright.sync_api import Browser, Page, Route
+
+from project import PROJECT_DIR
+
+WEB = PROJECT_DIR / "web"
 
 
 @pytest.fixture(scope="module")
@@ -23,9 +28,19 @@ def steps() -> str:
     }"""
 
 
-@pytest.fixture
-def page(open_page: OpenPage) -> Page:
-    return open_page()
+@pytest.fixture(scope="module")
+def page(browser: Browser) -> Iterator[Page]:
+    """A page of nobody, to which the status page's modules are given."""
+
+    def answer(route: Route) -> None:
+        path = WEB / urlsplit(route.request.url).path[1:]
+        route.fulfill(path=path) if path.is_file() else route.fulfill(body="<!doctype html>", content_type="text/html")
+
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.route("**", answer)
+        page.goto("http://status.test/")
+        yield page
 
 
 def test_a_rate_needs_two_answers_of_the_same_web_server(page: Page, steps: str) -> None:

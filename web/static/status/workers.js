@@ -2,7 +2,7 @@
 
 const WINDOW_S = 10;
 // A living worker sends a heartbeat every second.
-const SILENT_S = 2.5;
+const SILENT_S = 2;
 // Redis was read without a gap if the last time was at most so long ago. After a gap, workers get as long to come back.
 const GAP_S = 3;
 const GONE_KEPT_S = 900;
