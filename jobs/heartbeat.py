@@ -46,7 +46,8 @@ class Heartbeat:
         self._clock = RedisClock(self._redis)
         self._ttl_ms = int(settings.heartbeat_ttl_s * 1000)
         self._info = info
-        self._progress_at = [time.monotonic()] * loops
+        self._started = time.monotonic()
+        self._progress_at = [self._started] * loops
         self._images_done = [0] * loops
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -86,7 +87,8 @@ class Heartbeat:
             self._stuck(stalled_s)
 
     def _beat(self) -> None:
-        info = replace(self._info, images_done=sum(self._images_done))
+        uptime_s = time.monotonic() - self._started
+        info = replace(self._info, images_done=sum(self._images_done), uptime_s=uptime_s)
         now = self._clock.now()
         with self._redis.pipeline(transaction=True) as pipeline:
             pipeline.set(self._keys.worker(info.name), info.to_json(), px=self._ttl_ms)

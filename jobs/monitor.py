@@ -1,5 +1,6 @@
 """What is going on in Redis: the queue's depth, and the living workers."""
 
+from dataclasses import dataclass
 from typing import cast
 
 import redis
@@ -21,6 +22,14 @@ _STATE_SCRIPT = """
 local seen_since = redis.call('TIME')[1] - ARGV[1]
 return {redis.call('LLEN', KEYS[1]), redis.call('ZCOUNT', KEYS[2], seen_since, '+inf')}
 """
+
+
+@dataclass(frozen=True)
+class LivingWorker:
+    """A worker as its last heartbeat describes it, and how long ago that was sent, in seconds."""
+
+    info: WorkerInfo
+    heartbeat_age_s: float
 
 
 class QueueMonitor:
@@ -58,27 +67,42 @@ class QueueMonitor:
         """Return the living workers, without those whose heartbeats cannot be read.
 
         Raises:
+            QueueUnavailable: as `living_workers`.
+        """
+        return [worker.info for worker in self.living_workers()]
+
+    def living_workers(self) -> list[LivingWorker]:
+        """Return the living workers with the ages of their heartbeats, without those that cannot be read.
+
+        Raises:
             QueueUnavailable: Redis is away, something else than the set of workers is under its key, or there are
                 heartbeats but none can be read.
         """
         with redis_errors_as_unavailable(self._keys.workers):
-            heartbeats = self._heartbeats()
-        workers = [worker for name, heartbeat in heartbeats.items() if (worker := self._read(name, heartbeat))]
-        if any(heartbeats.values()) and not workers:
+            now = self._clock.now()
+            heartbeats = self._heartbeats(now)
+        workers = [
+            LivingWorker(info, max(0.0, now - seen))
+            for name, seen, heartbeat in heartbeats
+            if (info := self._read(name, heartbeat))
+        ]
+        if any(heartbeat for _, _, heartbeat in heartbeats) and not workers:
             detail = "No worker is alive whose heartbeat can be read; the log names the others (heartbeat_unreadable)."
             raise QueueUnavailable(detail, RETRY_AFTER_S)
         return workers
 
-    def _heartbeats(self) -> dict[bytes, bytes | redis.ResponseError | None]:
-        """Return each worker that was seen lately, with its heartbeat, or why Redis could not return it."""
-        seen_since = self._clock.now() - self._heartbeat_ttl_s
-        names = cast(list[bytes], self._redis.zrangebyscore(self._keys.workers, seen_since, "+inf"))
+    def _heartbeats(self, now: float) -> list[tuple[bytes, float, bytes | redis.ResponseError | None]]:
+        """Return each worker seen lately: when that was, and its heartbeat or why Redis could not return it."""
+        seen_since = now - self._heartbeat_ttl_s
+        seen = self._redis.zrangebyscore(self._keys.workers, seen_since, "+inf", withscores=True)
+        workers = cast(list[tuple[bytes, float]], seen)
         prefix = self._keys.worker("").encode()
         # MGET would take a key of the wrong type for a missing one.
         with self._redis.pipeline(transaction=False) as pipeline:
-            for name in names:
+            for name, _ in workers:
                 pipeline.get(prefix + name)
-            return dict(zip(names, pipeline.execute(raise_on_error=False), strict=True))
+            heartbeats = pipeline.execute(raise_on_error=False)
+        return [(*worker, heartbeat) for worker, heartbeat in zip(workers, heartbeats, strict=True)]
 
     def _read(self, name: bytes, heartbeat: bytes | redis.ResponseError | None) -> WorkerInfo | None:
         try:

@@ -165,6 +165,7 @@ class WorkerInfo:
         fingerprint: equal for workers that give the same results; empty when unknown.
         crop: how its network's pictures are to be cropped, as CROP_MODE and CROP_PCT say; empty when unknown.
         precision: the numbers in which its network is computed; empty when unknown.
+        uptime_s: how long it had been serving when it sent the heartbeat, in seconds; None when unknown.
     """
 
     name: str
@@ -178,6 +179,7 @@ class WorkerInfo:
     fingerprint: str = ""
     crop: str = ""
     precision: str = ""
+    uptime_s: float | None = None
 
     def to_json(self) -> bytes:
         """Return the heartbeat as it is stored."""

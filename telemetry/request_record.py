@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
 METRICS_PATH = "/metrics"
+STATUS_PATH = "/status.json"
+# They read the counts, and would only count themselves.
+UNCOUNTED = {METRICS_PATH, STATUS_PATH}
 # Requested every few seconds by whoever monitors the service.
-PROBES = {"/livez", "/readyz", METRICS_PATH}
+PROBES = {"/livez", "/readyz"} | UNCOUNTED
 
 
 @dataclass

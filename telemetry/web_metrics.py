@@ -13,7 +13,8 @@ from jobs.protocol import JobResult
 from pictures.observers import CellEnd, DecodingObserver, Lane
 from telemetry.buckets import BATCH_BUCKETS, REQUEST_BUCKETS_S, WORK_BUCKETS_S
 from telemetry.multiprocess import are_shared
-from telemetry.request_record import METRICS_PATH, RequestRecord
+from telemetry.request_record import UNCOUNTED, RequestRecord
+from telemetry.web_counts import WebCounts, select_counts
 
 if TYPE_CHECKING:
     from prometheus_client import Counter, Histogram
@@ -41,6 +42,9 @@ class WebMetrics(JobClientObserver, DecodingObserver):
 
     Args:
         queue_state: called at each scrape; returns None when Redis is away.
+
+    Attributes:
+        shared: whether the counts are those of all processes; otherwise of this one.
     """
 
     def __init__(self, queue_state: Callable[[], QueueState | None] | None = None) -> None:
@@ -48,13 +52,14 @@ class WebMetrics(JobClientObserver, DecodingObserver):
         from prometheus_client.multiprocess import MultiProcessCollector
 
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        self._registry = CollectorRegistry()
-        self._shared = shared = are_shared()
-        if shared:
-            MultiProcessCollector(self._registry)  # type: ignore[no-untyped-call]
+        self._counts = CollectorRegistry()
+        self._queue = CollectorRegistry()
+        self.shared = are_shared()
+        if self.shared:
+            MultiProcessCollector(self._counts)  # type: ignore[no-untyped-call]
         if queue_state:
-            self._registry.register(_QueueCollector(queue_state))
-        registry = None if shared else self._registry
+            self._queue.register(_QueueCollector(queue_state))
+        registry = None if self.shared else self._counts
 
         def seconds(
             name: str, what: str, labels: Sequence[str] = (), buckets: Sequence[float] = REQUEST_BUCKETS_S
@@ -95,13 +100,13 @@ class WebMetrics(JobClientObserver, DecodingObserver):
         self._cache = {outcome: cache.labels(outcome) for outcome in ("hit", "miss")}
 
     def started(self, record: RequestRecord) -> None:
-        """Count a request as in progress; scrapes are not counted."""
-        if record.path != METRICS_PATH:
+        """Count a request as in progress, unless it reads the counts."""
+        if record.path not in UNCOUNTED:
             self._in_progress.inc()
 
     def finished(self, record: RequestRecord) -> None:
         """Count a request as answered."""
-        if record.path == METRICS_PATH:
+        if record.path in UNCOUNTED:
             return
         self._in_progress.dec()
         # A client may send any word as method.
@@ -147,7 +152,11 @@ class WebMetrics(JobClientObserver, DecodingObserver):
         """Return all metrics in Prometheus's format, of CONTENT_TYPE."""
         from prometheus_client import generate_latest
 
-        return (b"" if self._shared else OWN_COUNTS) + generate_latest(self._registry)
+        return (b"" if self.shared else OWN_COUNTS) + generate_latest(self._counts) + generate_latest(self._queue)
+
+    def counts(self) -> WebCounts:
+        """Return what the status page shows, without asking Redis."""
+        return select_counts(self._counts.collect())
 
 
 class _QueueCollector:

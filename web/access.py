@@ -42,14 +42,28 @@ class Access:
             TooManyRequests: this client has reached RATE_LIMIT, or too many wrong keys came from its address.
             QueueUnavailable: Redis, which counts, is away.
         """
-        client = client_of(address)
-        if self._keys:
-            client = self._authenticate(authorization, client)
+        client = self.authenticate(authorization, address)
         for limit in self._limits:
             self._count(limit, client)
 
-    def _authenticate(self, authorization: str, client: str) -> str:
-        """Return the name under which the key's requests are counted."""
+    def authenticate(self, authorization: str, address: str) -> str:
+        """Let a request pass without counting it.
+
+        Args:
+            authorization: the request's header of that name.
+            address: where the request came from.
+
+        Returns:
+            The name under which the client's requests are counted.
+
+        Raises:
+            Unauthorized: API_KEYS is set, and the header holds none of them.
+            TooManyRequests: too many wrong keys came from this address.
+        """
+        client = client_of(address)
+        return self._check_key(authorization, client) if self._keys else client
+
+    def _check_key(self, authorization: str, client: str) -> str:
         scheme, _, key = authorization.partition(" ")
         digest = _digest(key.strip())
         # All keys are compared, in constant time, so that the time tells nothing about them.

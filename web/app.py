@@ -18,6 +18,8 @@ from web.predict import create_predict
 from web.problem_details import answer_errors
 from web.request_scope import RequestObserver, follow_requests
 from web.result_cache import ResultCache
+from web.server_identity import ServerIdentity
+from web.status import create_status
 
 # What multipart adds around a picture.
 FORM_OVERHEAD_BYTES = 64 * 1024
@@ -30,6 +32,7 @@ def create_app(
     metrics: WebMetrics | None = None,
     cells: CellPool | None = None,
     observers: Sequence[RequestObserver] = (),
+    identity: ServerIdentity | None = None,
 ) -> Flask:
     """Build the app.
 
@@ -40,6 +43,7 @@ def create_app(
         metrics: counts what happens; by default new ones.
         cells: decode uploads; by default new ones, which start with the first upload.
         observers: hear of every request, besides the metrics.
+        identity: of the web server to which this process belongs; by default a new one.
     """
     app = Flask(__name__)
     metrics = metrics or WebMetrics()
@@ -54,6 +58,8 @@ def create_app(
     allow_origins(app, settings)
     answer_errors(app, settings)
     app.register_blueprint(create_health(settings, monitor, metrics))
+    identity = identity or ServerIdentity.new(settings)
+    app.register_blueprint(create_status(settings, monitor, metrics, identity))
     cells = cells or CellPool(settings, metrics)
     cache = ResultCache(settings, monitor.workers)
     app.register_blueprint(create_predict(settings, jobs, cells, cache, metrics))

@@ -33,6 +33,7 @@ from telemetry.web_metrics import WebMetrics
 from web.app import FORM_OVERHEAD_BYTES, create_app
 from web.process_restarts import PatientArbiter, RestartPauses
 from web.request_scope import RequestObserver
+from web.server_identity import ServerIdentity
 
 # Connections that a process keeps open at most, whether or not they have a request in progress; each takes some 10 KB.
 CONNECTIONS = 8192
@@ -71,6 +72,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]
         self.limits = limits
         self._settings = settings
         self._pauses = RestartPauses()
+        self._identity = ServerIdentity.new(settings)
         super().__init__()
 
     def load_config(self) -> None:
@@ -105,7 +107,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]
         cells = CellPool(settings, metrics)
         cells.start()
         jobs = JobClient(settings, metrics)
-        app = create_app(settings, jobs, monitor, metrics, cells, _tracers(settings))
+        app = create_app(settings, jobs, monitor, metrics, cells, _tracers(settings), self._identity)
         _tune_garbage_collector()
         return app
 

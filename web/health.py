@@ -1,8 +1,5 @@
 """Probes and metrics: `/livez`, `/readyz` and `/metrics`."""
 
-import math
-import threading
-import time
 from collections.abc import Sequence
 from http import HTTPStatus
 
@@ -15,6 +12,9 @@ from logger import log
 from settings import Settings
 from telemetry.request_record import METRICS_PATH
 from telemetry.web_metrics import CONTENT_TYPE, WebMetrics
+from web.fresh_copy import FreshCopy
+
+METRICS_MAX_AGE_S = 1.0
 
 
 class CropCheck:
@@ -43,35 +43,12 @@ class CropCheck:
         return warnings
 
 
-class MetricsCopy:
-    """The metrics as they were at most a second ago, since making them takes as long as several pictures.
-
-    Args:
-        metrics: to copy.
-    """
-
-    MAX_AGE_S = 1.0
-
-    def __init__(self, metrics: WebMetrics) -> None:
-        self._metrics = metrics
-        self._lock = threading.Lock()
-        self._text = b""
-        self._expires_at = -math.inf
-
-    def text(self) -> bytes:
-        """Return them in Prometheus's format."""
-        with self._lock:
-            if time.monotonic() >= self._expires_at:
-                self._text = self._metrics.text()
-                self._expires_at = time.monotonic() + self.MAX_AGE_S
-            return self._text
-
-
 def create_health(settings: Settings, monitor: QueueMonitor, metrics: WebMetrics) -> Blueprint:
     """Return the routes for whoever monitors the service."""
     health = Blueprint("health", __name__)
     crops = CropCheck(str(settings.crop))
-    copy = MetricsCopy(metrics)
+    # Making them takes as long as several pictures.
+    copy = FreshCopy(metrics.text, METRICS_MAX_AGE_S)
 
     @health.get("/livez")
     def livez() -> Response:
@@ -92,6 +69,6 @@ def create_health(settings: Settings, monitor: QueueMonitor, metrics: WebMetrics
 
     @health.get(METRICS_PATH)
     def scrape() -> Response:
-        return Response(copy.text(), content_type=CONTENT_TYPE)
+        return Response(copy.get(), content_type=CONTENT_TYPE)
 
     return health

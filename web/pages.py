@@ -1,4 +1,4 @@
-"""The pages: `/`, on which the browser classifies pictures, and `/docs`, which shows `/openapi.yaml`."""
+"""The pages: `/`, on which the browser classifies pictures, `/status`, and `/docs`, which shows `/openapi.yaml`."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -16,7 +16,7 @@ DOCS_POLICY = content_policy(images="data: blob:")
 
 
 def create_pages(settings: Settings) -> Blueprint:
-    """Return the routes of both pages and of what they load."""
+    """Return the routes of the pages and of what they load."""
     pages = Blueprint("pages", __name__)
 
     @pages.get("/")
@@ -32,6 +32,10 @@ def create_pages(settings: Settings) -> Blueprint:
     @pages.get(f"/static/{SAMPLE.name}")
     def sample() -> Response:
         return send_file(SAMPLE)
+
+    @pages.get("/status")
+    def status() -> str:
+        return render_template("status.html")
 
     @pages.get("/openapi.yaml")
     def description() -> Response:

@@ -34,7 +34,7 @@ def assert_refused_in_time(url: str) -> None:
     refused = post(url, "red")
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
     assert refused.elapsed.total_seconds() < PROMISE_S
-    for path, status in (("livez", 200), ("readyz", 503), ("metrics", 200)):
+    for path, status in (("livez", 200), ("readyz", 503), ("metrics", 200), ("status.json", 200)):
         answer = requests.get(f"{url}/{path}", timeout=60)
         assert (path, answer.status_code) == (path, status)
         assert answer.elapsed.total_seconds() < PROMISE_S

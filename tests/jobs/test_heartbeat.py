@@ -23,6 +23,23 @@ def test_a_heartbeat_describes_the_worker_and_counts_its_pictures(
         assert 0 < client.pttl(keys.worker("w1")) <= settings.heartbeat_ttl_s * 1000
 
 
+def test_each_heartbeat_says_how_long_the_worker_has_been_serving(
+    settings: Settings, keys: Keys, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeats, "INTERVAL_S", 0.05)
+
+    def uptime_s() -> float:
+        text = client.get(keys.worker("w1"))
+        return WorkerInfo.from_json(text).uptime_s or 0 if text else 0
+
+    started = time.monotonic()
+    with Heartbeat(settings, INFO, loops=1):
+        wait_until(uptime_s)
+        first = uptime_s()
+        wait_until(lambda: uptime_s() > first)
+        assert uptime_s() <= time.monotonic() - started
+
+
 def test_a_heartbeat_in_progress_does_not_outlive_its_worker(
     settings: Settings, keys: Keys, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ import json
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import fakeredis
 import pytest
@@ -36,6 +37,12 @@ def test_fields_that_a_newer_version_has_added_are_ignored() -> None:
     newer = result.to_json().replace(b'"label"', b'"wordnet":"n02980441","label"').replace(b'"id"', b'"new":1,"id"')
     assert JobResult.from_json(newer) == result
     assert WorkerInfo.from_json(INFO.to_json().replace(b'"pid"', b'"new":1,"pid"')) == INFO
+
+
+def test_a_heartbeat_of_an_earlier_version_has_no_uptime() -> None:
+    fields = json.loads(replace(INFO, uptime_s=60).to_json())
+    del fields["uptime_s"]
+    assert WorkerInfo.from_json(json.dumps(fields)) == INFO
 
 
 def test_a_prediction_of_an_earlier_version_has_no_index() -> None:

@@ -4,6 +4,8 @@ import io
 
 from flask import Flask
 
+from jobs.monitor import LivingWorker
+from jobs.observers import QueueState
 from jobs.protocol import JobResult, Prediction, WorkerInfo
 from settings import Settings
 from tests.conftest import INFO
@@ -41,6 +43,12 @@ class StubQueue:
         if self.error:
             raise self.error
         return self.alive
+
+    def living_workers(self) -> list[LivingWorker]:
+        return [LivingWorker(info, heartbeat_age_s=0.5) for info in self.workers()]
+
+    def state(self) -> QueueState:
+        return QueueState(depth=3, capacity=512, workers=len(self.alive))
 
 
 def stub_app(settings: Settings, queue: StubQueue, *observers: RequestObserver) -> Flask:

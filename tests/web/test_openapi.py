@@ -20,12 +20,13 @@ from openapi_spec_validator.readers import read_from_filename
 from schemathesis.specs.openapi import checks
 
 from benchmarks.services import Services
-from errors import ClientGone, ServiceError
+from errors import ClientGone, QueueUnavailable, ServiceError
 from jobs.connection import RETRY_AFTER_S
 from project import PROJECT_DIR
 from settings import Settings
-from tests.conftest import INFO, picture
+from tests.conftest import INFO, MakeSettings, picture
 from tests.support.stub_queue import StubQueue, form, stub_app
+from web import status as web_status
 
 DESCRIPTION: dict[str, Any] = dict(read_from_filename(str(PROJECT_DIR / "web" / "openapi.yaml"))[0])
 OPERATIONS = schemathesis.openapi.from_dict(DESCRIPTION)
@@ -104,6 +105,21 @@ def test_both_responses_of_readyz_are_as_described(http: FlaskClient, queue: Stu
     assert_as_described("/readyz", "GET", http.get("/readyz"))
     queue.alive = []
     assert_as_described("/readyz", "GET", http.get("/readyz"))
+
+
+def test_the_responses_of_the_status_are_as_described(
+    make_settings: MakeSettings, queue: StubQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web_status, "MAX_AGE_S", 0)
+    queue.alive = [replace(INFO, engine="openvino"), replace(INFO, engine="tensorflow", uptime_s=1.5)]
+    http = stub_app(make_settings(api_keys="key"), queue).test_client()
+    assert http.get("/status.json").status_code == 401
+    assert_as_described("/status.json", "GET", http.get("/status.json"))
+    assert_as_described("/status.json", "GET", http.get("/status.json", headers={"Authorization": "Bearer key"}))
+    queue.error = QueueUnavailable("why", RETRY_AFTER_S)
+    away = http.get("/status.json", headers={"Authorization": "Bearer key"})
+    assert (away.json or {})["workers"] is None
+    assert_as_described("/status.json", "GET", away)
 
 
 @pytest.mark.parametrize(("status", "media"), list(json_responses()))

@@ -1,0 +1,203 @@
+"""The page at `/status` in a real browser with the real service: workers that come and go, load, and faults."""
+
+import logging
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import requests
+from playwright.sync_api import Page, expect
+
+from benchmarks.services import Services, answers, wait_until
+from jobs.heartbeat import Heartbeat
+from jobs.protocol import WorkerInfo
+from settings import Settings
+from tests.conftest import INFO, Client, picture
+from tests.support.browser import OpenPage
+from tests.support.nginx import installed_nginx, nginx_command
+from tests.support.page_actions import button
+from tests.support.status_page import announced, cell, load, look_again, look_away, row, summary
+from tools.embedded_redis import embedded_redis, free_port
+
+ABOVE_ZERO = re.compile(r"[1-9]")
+DEATH_S = 5
+
+
+@pytest.fixture
+def page(open_page: OpenPage, page_url: str) -> Page:
+    page = open_page(f"{page_url}/status")
+    expect(summary(page)).to_have_attribute("data-state", re.compile("good|warning"))
+    return page
+
+
+@pytest.fixture
+def settings(redis_url: str) -> Settings:
+    """Those of the worker that all tests of the pages share."""
+    return Settings(_env_file=None, redis_url=redis_url, key_prefix="page:")  # type: ignore[call-arg, arg-type]
+
+
+def name_of(worker_log: str) -> str:
+    found = re.search(r"^\S+ (\S+) \S+ worker_started", worker_log, re.MULTILINE)
+    assert found
+    return found[1]
+
+
+def test_workers_queue_and_figures_are_shown_while_the_service_is_at_work(page: Page, page_url: str) -> None:
+    with load(page_url):
+        worker = page.locator("#workers tbody tr[data-state=alive]").first
+        expect(worker).to_contain_text(re.compile("colours.*openvino, float32", re.DOTALL))
+        expect(worker.locator('[data-label="Pictures"] span')).to_have_text(ABOVE_ZERO)
+        expect(worker.locator('[data-label="A second"] span')).to_have_text(ABOVE_ZERO)
+        expect(page.locator("#rate .requests b")).to_have_text(ABOVE_ZERO)
+        expect(page.locator("#latency .p50 b")).to_have_text(re.compile(r"^[\d.]+ m?s$"))
+        expect(page.locator("#latency .p99 b")).to_have_text(re.compile(r"^[\d.]+ m?s$"))
+        expect(page.locator("#queue .values .depth")).to_have_text(re.compile(r"^\d+ of 512$"))
+        expect(page.locator("#rate path.line.requests")).to_have_attribute("d", re.compile("L"))
+
+
+def test_the_death_of_a_killed_worker_is_shown_within_5_seconds(
+    page: Page, page_services: Services, page_url: str
+) -> None:
+    worker = page_services.start_worker()
+    name = name_of(worker.output)
+    state = cell(page, "Workers", name, "State")
+    expect(state).to_have_text("alive")
+    expect(announced(page)).to_contain_text(f"Worker {name} is alive.")
+    with load(page_url):
+        killed = time.monotonic()
+        worker.signal_group(signal.SIGKILL)
+        # Only seen where it falls into the second between two looks at Redis.
+        expect(state).to_have_text(re.compile("no heartbeat|died"))
+        warned_s = time.monotonic() - killed
+        expect(state).to_have_text("died")
+        shown_s = time.monotonic() - killed
+    logging.getLogger(__name__).info("the first sign after %.2f s, died after %.2f s", warned_s, shown_s)
+    assert shown_s < DEATH_S
+    expect(announced(page)).to_contain_text(f"Worker {name} died.")
+    expect(row(page, "Workers", name)).to_contain_text("s ago")
+
+
+def test_a_worker_that_is_told_to_stop_has_stopped_and_not_died(page: Page, settings: Settings) -> None:
+    with Heartbeat(settings, WorkerInfo("leaves", "m", "e", 1, "", "h", 1), loops=1):
+        expect(cell(page, "Workers", "leaves", "State")).to_have_text("alive")
+    expect(cell(page, "Workers", "leaves", "State")).to_have_text("stopped")
+    expect(announced(page)).to_contain_text("Worker leaves stopped.")
+
+
+def test_a_worker_of_an_earlier_version_is_listed_without_what_it_does_not_tell(page: Page, client: Client) -> None:
+    earlier = INFO.to_json().replace(b',"uptime_s":null', b"").replace(b'"w1"', b'"earlier"')
+    client.zadd("page:workers", {"earlier": client.time()[0] + 60})
+    client.set("page:worker:earlier", earlier)
+    expect(cell(page, "Workers", "earlier", "State")).to_have_text("alive")
+    expect(cell(page, "Workers", "earlier", "Up for")).to_have_text("\u2013")
+    client.delete("page:worker:earlier")
+    expect(cell(page, "Workers", "earlier", "State")).to_have_text("stopped")
+
+
+def test_what_workers_tell_is_shown_as_text(page: Page, settings: Settings) -> None:
+    markup = "<img src=x onerror=alert(1)>"
+    with Heartbeat(settings, WorkerInfo(markup, markup, markup, 1, "", markup, 1), loops=1):
+        expect(row(page, "Workers", markup)).to_contain_text(markup)
+    assert page.locator("#workers img").count() == 0
+    expect(announced(page)).to_contain_text(f"Worker {markup} stopped.")
+
+
+def test_errors_are_counted_by_status(page: Page, page_url: str) -> None:
+    before = cell(page, "Errors", "415", "In all")
+    count = int(before.inner_text()) if before.count() else 0
+    for _ in range(3):
+        requests.post(f"{page_url}/predict", data=b"{}", headers={"Content-Type": "application/json"}, timeout=60)
+    expect(cell(page, "Errors", "415", "In all")).to_have_text(str(count + 3))
+    expect(row(page, "Errors", "415")).to_contain_text("wrong format")
+
+
+def test_behind_a_load_balancer_the_counts_of_two_web_servers_are_summed_up(
+    open_page: OpenPage, page_services: Services, tmp_path: Path
+) -> None:
+    urls = [page_services.start_web_server(IMAGE_QUEUE="two")[1] for _ in range(2)]
+    port = free_port()
+    balancer = [f"127.0.0.1:{port}", [url.removeprefix("http://") for url in urls]]
+    nginx = page_services.start_command(nginx_command(installed_nginx(), tmp_path, *balancer))  # type: ignore[arg-type]
+    wait_until(lambda: answers(f"http://127.0.0.1:{port}/livez"))
+    page = open_page(f"http://127.0.0.1:{port}/status")
+    expect(page.locator("#detail")).to_have_text(re.compile("^2 web servers: .+, .+"))
+    expect(page.locator("#servers tbody tr")).to_have_count(2)
+    for url, posts in zip(urls, (2, 5), strict=True):
+        for _ in range(posts):
+            requests.post(f"{url}/predict", data=b"{}", headers={"Content-Type": "application/json"}, timeout=60)
+    expect(cell(page, "Errors", "415", "In all")).to_have_text("7")
+    expect(cell(page, "Errors", "415", "Last minute")).to_have_text("7")
+    nginx.stop()
+
+
+def test_an_api_key_is_asked_for_where_one_is_needed(open_page: OpenPage, page_services: Services) -> None:
+    _, url = page_services.start_web_server(API_KEYS="secret")
+    page = open_page(f"{url}/status")
+    key = page.get_by_label("API key", exact=True)
+    expect(key).to_be_focused()
+    expect(page.locator("#figures")).to_be_hidden()
+    page.keyboard.type("wrong")
+    page.keyboard.press("Enter")
+    expect(page.locator("#detail")).to_have_text("The service does not know this key.")
+    key.fill("secret")
+    button(page, "Use this key").click()
+    expect(page.locator("#workers tbody tr[data-state=alive]").first).to_be_visible()
+    expect(key).to_be_hidden()
+    page.reload()
+    expect(page.locator("#figures")).to_be_visible()
+
+
+def test_while_redis_is_away_the_page_says_so_and_it_goes_on_afterwards(
+    open_page: OpenPage, page_services: Services, settings: Settings
+) -> None:
+    port = free_port()
+    _, url = page_services.start_web_server(REDIS_URL=f"redis://127.0.0.1:{port}")
+    page = open_page(f"{url}/status")
+    expect(summary(page)).to_have_text("Redis cannot be read")
+    expect(page.locator("#servers tbody tr")).to_have_count(1)
+    with embedded_redis(port=port) as redis_url:
+        expect(summary(page)).to_have_text("No worker is alive")
+        elsewhere = settings.model_copy(update={"redis_url": type(settings.redis_url)(redis_url)})
+        with Heartbeat(elsewhere, INFO, loops=1):
+            expect(summary(page)).to_have_text("1 worker alive")
+    expect(summary(page)).to_have_text("Redis cannot be read")
+
+
+def test_a_web_server_that_cannot_be_reached_is_shown_and_so_is_its_return(page: Page) -> None:
+    page.context.set_offline(True)
+    expect(summary(page)).to_have_text("No web server can be reached")
+    expect(announced(page)).to_contain_text("No web server can be reached.")
+    expect(page.locator("#workers tr[data-state=unknown]").first).to_be_visible()
+    page.context.set_offline(False)
+    expect(page.locator("#workers tr[data-state=alive]").first).to_be_visible()
+    expect(announced(page)).to_contain_text("alive.")
+
+
+def test_nothing_is_asked_for_while_nobody_looks(page: Page) -> None:
+    asked: list[str] = []
+    page.clock.install()
+    page.reload()
+    page.on("request", lambda request: asked.append(request.url))
+    look_away(page)
+    page.clock.run_for(10_000)
+    assert asked == []
+    with page.expect_request("**/status.json"):
+        look_again(page)
+
+
+def test_the_history_survives_a_reload(page: Page, page_url: str) -> None:
+    requests.post(f"{page_url}/predict", files={"image": picture("red")}, timeout=60)
+    expect(page.locator("#rate .requests b")).to_have_text(ABOVE_ZERO)
+    some = re.compile(r"requests at most 0?\.?[1-9]")
+    expect(page.locator("#rate svg")).to_have_attribute("aria-label", some)
+    page.reload()
+    expect(page.locator("#rate .requests b")).to_have_text(re.compile(r"\d"))
+    expect(page.locator("#rate svg")).to_have_attribute("aria-label", some)
+
+
+def test_both_pages_link_to_each_other(page: Page) -> None:
+    page.get_by_role("link", name="Classify pictures").click()
+    page.get_by_role("link", name="Service status").click()
+    expect(summary(page)).to_contain_text("alive")

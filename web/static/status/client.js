@@ -1,0 +1,44 @@
+// Fetches the status from the web server, and says what is wrong where it cannot.
+
+import { apiKey, forgetApiKey } from "../api_key.js";
+
+// A web server whose Redis hangs answers within 3 s.
+const TIMEOUT_MS = 4000;
+const HEADINGS = { 401: "An API key is required", 429: "Too many wrong API keys" };
+
+/** Why there is no status: a `heading`, a `detail`, and `wantsKey` where an API key would help. */
+export class Unavailable extends Error {
+  constructor(heading, detail, wantsKey = false) {
+    super(detail);
+    Object.assign(this, { heading, detail, wantsKey });
+  }
+}
+
+/**
+ * Fetch what `/status.json` says now.
+ * @throws {Unavailable}
+ */
+export async function fetchStatus() {
+  const response = await ask();
+  const answer = (await response.json().catch(() => null)) ?? {};
+  if (response.ok && answer.server) return answer;
+  throw explain(response.status, answer.detail);
+}
+
+async function ask() {
+  const headers = apiKey() ? { Authorization: `Bearer ${apiKey()}` } : {};
+  try {
+    return await fetch(document.body.dataset.source, { headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
+  } catch {
+    const detail = "This page goes on asking. Check that a web server runs and that you are connected to the network.";
+    throw new Unavailable("No web server can be reached", detail);
+  }
+}
+
+function explain(status, detail) {
+  const heading = HEADINGS[status] ?? "No status can be read";
+  if (status !== 401) return new Unavailable(heading, detail ?? `The answer had the status ${status}.`, status === 429);
+  const words = apiKey() ? "The service does not know this key." : "This service requires an API key.";
+  forgetApiKey();
+  return new Unavailable(heading, words, true);
+}
