@@ -63,6 +63,20 @@ class TooManyRequests(ServiceError):
     title = "Too many requests"
 
 
+class BadRequest(ServiceError):
+    """The request is not in a form that the service understands."""
+
+    status = 400
+    title = "Bad request"
+
+
+class TooManyPictures(ServiceError):
+    """There are more pictures in the request than it may have."""
+
+    status = 413
+    title = "Too many pictures"
+
+
 class JobFailed(ServiceError):
     """The workers could not classify the picture."""
 
