@@ -8,6 +8,7 @@ from flask import Flask
 from errors import DeadlineExceeded, JobFailed
 from jobs.protocol import JobResult, Prediction, WorkerInfo
 from jobs.waiting_job import Outcome
+from pictures.cell_pool import CellPool
 from settings import Settings
 from tests.conftest import INFO
 from web.app import create_app
@@ -52,9 +53,9 @@ class StubQueue:
         return self.alive
 
 
-def stub_app(settings: Settings, queue: StubQueue, *observers: RequestObserver) -> Flask:
+def stub_app(settings: Settings, queue: StubQueue, *observers: RequestObserver, cells: CellPool | None = None) -> Flask:
     """The web app with the stub as its job client and its queue monitor."""
-    return create_app(settings, queue, queue, observers=observers)  # type: ignore[arg-type]
+    return create_app(settings, queue, queue, cells=cells, observers=observers)  # type: ignore[arg-type]
 
 
 def form(upload: bytes, field: str = "image") -> dict[str, object]:
