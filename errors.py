@@ -64,17 +64,10 @@ class TooManyRequests(ServiceError):
 
 
 class BadRequest(ServiceError):
-    """The request is not in a form that the service understands."""
+    """The request has too many pictures, or is not in a form that the service understands."""
 
     status = 400
     title = "Bad request"
-
-
-class TooManyPictures(ServiceError):
-    """There are more pictures in the request than it may have."""
-
-    status = 413
-    title = "Too many pictures"
 
 
 class JobFailed(ServiceError):

@@ -8,20 +8,19 @@ import pybase64
 from errors import BadImage, BadRequest, ServiceError
 
 _FORM = 'Send {"instances": [{"b64": "..."}]}, with each picture in base64.'
-# Each of these may become an object of 60 bytes and more. Base64 holds none of them, so a few for each picture and for
-# the rest are plenty.
+# Each of these may become an object of 60 bytes or more. Base64 holds none of them, so that these are plenty.
 _MARKS = (b"[", b"{", b",")
-_MARKS_OF_A_PICTURE, _OTHER_MARKS = 8, 100
+_MAX_MARKS = 20_000
 
 
-def encoded_pictures(body: bytes, max_pictures: int) -> list[str]:
+def encoded_pictures(body: bytes) -> list[str]:
     """Return the base64 of each picture.
 
     Raises:
-        BadRequest: the body is not JSON of this form, or has many more values than the pictures need.
+        BadRequest: the body is not JSON of this form, or has many more values than pictures need.
     """
-    if sum(body.count(mark) for mark in _MARKS) > max_pictures * _MARKS_OF_A_PICTURE + _OTHER_MARKS:
-        raise BadRequest(f"The JSON has too many values for {max_pictures} pictures. {_FORM}")
+    if sum(body.count(mark) for mark in _MARKS) > _MAX_MARKS:
+        raise BadRequest(f"The JSON has more than {_MAX_MARKS} values. {_FORM}")
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from flask import request
 from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
-from errors import BadImage, ImageTooLarge, ServiceError, TooManyPictures, UnsupportedFormat
+from errors import BadImage, BadRequest, ImageTooLarge, ServiceError, UnsupportedFormat
 from settings import Settings
 from web.json_pictures import decoded_picture, encoded_pictures
 
@@ -46,13 +46,13 @@ def uploaded_pictures(settings: Settings) -> Uploads:
     """Return the pictures, from the multipart fields `image`, from JSON, or from the body.
 
     Raises:
-        BadImage, BadRequest: there is none, or the upload is broken.
-        TooManyPictures: there are more than MAX_PICTURES, or than the queue could ever take.
+        BadImage: there is none, or the upload is broken.
+        BadRequest: the JSON has another form, or there are more than MAX_PICTURES, or than the queue could ever take.
         UnsupportedFormat: the request's content type is none of a form, of JSON or of a picture.
     """
     most = min(settings.max_pictures, settings.queue_capacity)
     if request.mimetype == "application/json":
-        encoded = encoded_pictures(request.get_data(cache=False), most)
+        encoded = encoded_pictures(request.get_data(cache=False))
         _check_count(encoded, most)
         files: Sequence[bytes | ServiceError] = [decoded_picture(text) for text in encoded]
         is_single = False
@@ -65,7 +65,7 @@ def uploaded_pictures(settings: Settings) -> Uploads:
 
 def _check_count(pictures: Sized, most: int) -> None:
     if len(pictures) > most:
-        raise TooManyPictures(f"The request has {len(pictures)} pictures; at most {most} are accepted.")
+        raise BadRequest(f"The request has {len(pictures)} pictures; at most {most} are accepted.")
 
 
 def _bounded(file: bytes | ServiceError, max_bytes: int) -> bytes | ServiceError:
