@@ -95,11 +95,12 @@ def test_a_queue_without_room_for_all_pictures_takes_none_and_still_takes_fewer(
 def test_a_lost_job_among_many_is_pushed_again_and_only_that(settings: Settings, client: Client, keys: Keys) -> None:
     with submitted(settings) as future:
         first, lost, last = take(settings, 3)
-        JobConsumer(settings, "w1", "m").publish([result_of(first), result_of(last)])
+        JobConsumer(settings, "w1", "m").claim([first, last])
         wait_until(lambda: client.llen(keys.queue))
-        assert [job.id for job in take(settings, 1)] == [lost.id]
-        JobConsumer(settings, "w1", "m").publish([result_of(lost)])
+        JobConsumer(settings, "w1", "m").publish([result_of(job) for job in (first, lost, last)])
         assert labels(future.result()) == [f"label of {job_id}" for job_id in IDS]
+    assert [job.id for job in take(settings, 1)] == [lost.id]
+    assert client.llen(keys.queue) == 0
 
 
 def test_a_job_that_all_its_workers_died_of_fails_alone(
