@@ -105,7 +105,7 @@ class CellPool:
     def _decode_in(self, lane: Lane, upload: bytes, client_gone: Callable[[], bool], start_by: float) -> Message:
         cells = self._lanes[lane]
         asked = time.perf_counter()
-        if not cells.semaphore.acquire(max(0.0, start_by - asked)):
+        if asked >= start_by or not cells.semaphore.acquire(start_by - asked):
             max_wait_s = MAX_WAIT_SHARE * self._request_timeout_s
             raise DeadlineExceeded(f"The server is overloaded: decoding did not start within {max_wait_s:g} s.")
         started = time.perf_counter()
