@@ -63,6 +63,13 @@ class TooManyRequests(ServiceError):
     title = "Too many requests"
 
 
+class BadRequest(ServiceError):
+    """The request has too many pictures, or is not in a form that the service understands."""
+
+    status = 400
+    title = "Bad request"
+
+
 class JobFailed(ServiceError):
     """The workers could not classify the picture."""
 

@@ -82,7 +82,9 @@ class Settings(BaseSettings):
     # How long a client may take to send a request's head, and then its body.
     client_timeout_s: Seconds = 20
     max_upload_bytes: Count = 10 * 1024 * 1024
-    # Of all uploads that one process is receiving or answering.
+    # Of one request; a form has at most a thousand fields.
+    max_pictures: Annotated[int, Field(ge=1, le=1000)] = 32
+    # Of all uploads that one process is receiving or answering; one request may take a quarter.
     max_pending_bytes: Count = 256 * 1024 * 1024
     max_image_pixels: Count = 50_000_000
     # Processor time: twice what the costliest pictures within the limits take, since not every machine is as fast.

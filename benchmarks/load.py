@@ -1,4 +1,4 @@
-"""Clients in threads that send good and bad pictures, one after the other, until they are stopped.
+"""Clients in threads that send good and bad pictures, one or several at once, until they are stopped.
 
 They use `requests` and not the stress test's sender, since they judge whole answers.
 """
@@ -6,9 +6,11 @@ They use `requests` and not the stress test's sender, since they judge whole ans
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 import requests
 
@@ -23,6 +25,9 @@ WAIT_AFTER_REFUSAL_S = 0.2
 LONGEST_PAUSE_S = 0.1
 # One in so many uploads is bad.
 BAD_UPLOAD_INTERVAL = 10
+# One in so many requests has several pictures, as a form or in JSON.
+SEVERAL_INTERVAL = 4
+MOST_PICTURES = 8
 
 
 def good_uploads() -> list[Upload]:
@@ -60,29 +65,40 @@ class Client:
         """Send requests until `stop` is set; the one in flight is finished first."""
         with self._session:
             while not stop.is_set():
-                is_bad = self._random.randrange(BAD_UPLOAD_INTERVAL) == 0
-                upload = self._random.choice(self._bad if is_bad else self._good)
-                stop.wait(self._send(upload) or self._random.uniform(0, LONGEST_PAUSE_S))
+                is_several = self._random.randrange(SEVERAL_INTERVAL) == 0
+                count = self._random.randint(2, MOST_PICTURES) if is_several else 1
+                uploads = [self._choose() for _ in range(count)]
+                stop.wait(self._send(uploads) or self._random.uniform(0, LONGEST_PAUSE_S))
 
-    def _send(self, upload: Upload) -> float:
+    def _choose(self) -> Upload:
+        is_bad = self._random.randrange(BAD_UPLOAD_INTERVAL) == 0
+        return self._random.choice(self._bad if is_bad else self._good)
+
+    def _send(self, uploads: Sequence[Upload]) -> float:
         """Send one request and judge its answer; return the pause before the next one, in seconds."""
         began = time.monotonic()
         try:
-            response = self._post(upload, began)
+            response = self._post(self._arguments(uploads), began)
         except requests.RequestException as error:
             self._tally.count_failure(error, began)
             return WAIT_AFTER_REFUSAL_S
-        self._tally.count_answer(upload, response, began)
+        self._tally.count_answer(uploads, response, began)
         return WAIT_AFTER_REFUSAL_S if response.status_code == 503 else 0
 
-    def _post(self, upload: Upload, began: float) -> requests.Response:
+    def _arguments(self, uploads: Sequence[Upload]) -> dict[str, Any]:
+        """Return what `requests` is to send."""
+        if len(uploads) == 1:
+            return {"data": uploads[0].content, "headers": {"Content-Type": uploads[0].content_type}}
+        if self._random.randrange(2):
+            return {"files": [("image", ("picture", upload.content)) for upload in uploads]}
+        return {"json": {"instances": [{"b64": b64encode(upload.content).decode()} for upload in uploads]}}
+
+    def _post(self, arguments: dict[str, Any], began: float) -> requests.Response:
         """Post; when a web server's port is closed, try another one."""
         while True:
             url = self._random.choice(self._urls()) + "/predict"
             try:
-                return self._session.post(
-                    url, data=upload.content, headers={"Content-Type": upload.content_type}, timeout=CLIENT_TIMEOUT_S
-                )
+                return self._session.post(url, timeout=CLIENT_TIMEOUT_S, **arguments)
             except requests.ConnectionError as error:
                 if not _was_refused(error) or time.monotonic() - began > CLIENT_TIMEOUT_S:
                     raise

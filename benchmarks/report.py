@@ -32,6 +32,7 @@ class ChaosReport:
     seed: int
     requests: int
     correct: int
+    pictures: int
     wrong: Mapping[str, int]
     lost: Mapping[str, int]
     unexpected_exits: list[str]
@@ -50,6 +51,7 @@ class ChaosReport:
         return cls(
             requests=tally.total,
             correct=tally.correct,
+            pictures=tally.pictures,
             wrong=tally.wrong,
             lost=tally.lost,
             refused=tally.refused,
@@ -71,6 +73,7 @@ class ChaosReport:
             ("seconds", self.seconds),
             ("requests", self.requests),
             ("correct answers", self.correct),
+            ("pictures in them", self.pictures),
             ("wrong answers", sum(self.wrong.values())),
             ("lost requests", sum(self.lost.values())),
             *((f"refused: {why}", number) for why, number in self.refused.items()),

@@ -3,7 +3,9 @@
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import requests
 
@@ -11,13 +13,17 @@ import requests
 GRACE_S = 5.0
 
 
+# A status, and the class that must come first; None where there are no classes.
+Answer = tuple[int, str | None]
+
+
 @dataclass(frozen=True)
 class Upload:
-    """A request body and the expected answer.
+    """A picture and the expected answer.
 
     Attributes:
-        content: the body.
-        content_type: of the body.
+        content: the file's.
+        content_type: of the file.
         status: the expected HTTP status.
         label: the class that must come first; None where the answer has no classes.
     """
@@ -26,6 +32,11 @@ class Upload:
     content_type: str
     status: int
     label: str | None = None
+
+    @property
+    def answer(self) -> Answer:
+        """The expected answer."""
+        return self.status, self.label
 
 
 class Outages:
@@ -53,6 +64,8 @@ class Tally:
     """The outcomes of all requests; safe to use from many threads.
 
     Attributes:
+        correct: requests.
+        pictures: of these, since one may have several.
         refused: 503 with Retry-After during an outage, by the answer's `detail`.
         wrong: other answers than the expected one.
         lost: requests with neither an answer nor such a refusal.
@@ -61,6 +74,7 @@ class Tally:
 
     outages: Outages
     correct: int = 0
+    pictures: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     wrong: Counter[str] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
@@ -75,22 +89,24 @@ class Tally:
         """The number of finished requests."""
         return self.correct + self.refused.total() + self.wrong.total() + self.lost.total()
 
-    def count_answer(self, upload: Upload, response: requests.Response, began: float) -> None:
-        """Judge one answer."""
+    def count_answer(self, uploads: Sequence[Upload], response: requests.Response, began: float) -> None:
+        """Judge one answer; that to several pictures is correct if it is so for each."""
         ended = time.monotonic()
+        expected, answers = [upload.answer for upload in uploads], _answers(response)
         with self._lock:
             if response.status_code == 503:
                 self._count_refusal(response, began, ended)
-            elif response.status_code not in (200, 400):
-                self.lost[f"{response.status_code} {_detail(response)}, id {_id(response)}"] += 1
-            elif (answer := _answer(response)) == (upload.status, upload.label):
+            elif lost := [status for status, _ in answers if status not in (200, 400)]:
+                self.lost[f"{lost} {_detail(response)}, id {_id(response)}"] += 1
+            elif answers == expected:
                 self.correct += 1
+                self.pictures += len(uploads)
                 self.slowest_answer_s = max(self.slowest_answer_s, ended - began)
-                if upload.label:
+                if any(label for _, label in expected):
                     # Bad uploads are answered without Redis.
                     self._count_recovery(ended)
             else:
-                self.wrong[f"{answer} instead of {(upload.status, upload.label)}, id {_id(response)}"] += 1
+                self.wrong[f"{answers} instead of {expected}, id {_id(response)}"] += 1
 
     def count_failure(self, error: requests.RequestException, began: float) -> None:
         """Count a request without an answer."""
@@ -122,9 +138,18 @@ class Tally:
             self.refused[detail] += 1
 
 
-def _answer(response: requests.Response) -> tuple[int, str | None]:
-    predictions = _fields(response).get("predictions")
-    return response.status_code, predictions[0]["label"] if predictions else None
+def _answers(response: requests.Response) -> list[Answer]:
+    """Return the answer to each picture, or the only one."""
+    fields = _fields(response)
+    results = fields.get("results")
+    if results is None:
+        return [(response.status_code, _label(fields))]
+    return [(200 if result["success"] else result["status"], _label(result)) for result in results]
+
+
+def _label(fields: Mapping[str, Any]) -> str | None:
+    predictions = fields.get("predictions")
+    return predictions[0]["label"] if predictions else None
 
 
 def _detail(response: requests.Response) -> str:
@@ -135,9 +160,9 @@ def _id(response: requests.Response) -> str:
     return response.headers.get("X-Request-ID", "unknown")
 
 
-def _fields(response: requests.Response) -> dict[str, list[dict[str, str]]]:
+def _fields(response: requests.Response) -> dict[str, Any]:
     try:
-        fields: dict[str, list[dict[str, str]]] = response.json()
+        fields: dict[str, Any] = response.json()
     except requests.JSONDecodeError:
         return {}
     return fields

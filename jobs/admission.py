@@ -1,4 +1,4 @@
-"""Whether the queue accepts a job: a worker must be alive, and the list must have room."""
+"""Whether the queue accepts jobs: a worker must be alive, and the list must have room for all of them."""
 
 import math
 import time
@@ -13,27 +13,32 @@ from jobs.pipelined_connection import Command
 from jobs.protocol import Keys
 from settings import Settings
 
-# ARGV[3] is 1 when the job has just been pushed; it is taken back when it is refused. The push itself is a separate
-# command of the same transaction, since a script would copy the job's 200 KB several times. An error about the workers,
-# which `pcall` returns as a table, must not end the script before the job is taken back.
+# ARGV[3] is how many jobs have just been pushed; all are taken back when one of them has no room. The push itself is a
+# separate command of the same transaction, since a script would copy the 200 KB of each job several times. An error
+# about the workers, which `pcall` returns as a table, must not end the script before the jobs are taken back.
 _SCRIPT = """
 local refusal
+local pushed = tonumber(ARGV[3])
 local workers = redis.pcall('ZCOUNT', KEYS[2], ARGV[1], '+inf')
 if type(workers) == 'table' then
   refusal = workers
 elseif workers == 0 then
   refusal = 'no worker'
-elseif redis.call('LLEN', KEYS[1]) - ARGV[3] >= tonumber(ARGV[2]) then
-  refusal = 'full'
+else
+  local free = tonumber(ARGV[2]) - redis.call('LLEN', KEYS[1]) + pushed
+  if free <= 0 then refusal = 'full' elseif free < pushed then refusal = 'too many' end
 end
-if refusal and ARGV[3] == '1' then redis.call('LTRIM', KEYS[1], 0, -2) end
+if refusal and pushed > 0 then redis.call('LTRIM', KEYS[1], 0, -1 - pushed) end
 return refusal or 'open'
 """
 # What clients are told, and when they may try again, in seconds.
 _REFUSALS = {
     b"no worker": ("No worker is alive. Try again soon.", 5),
     b"full": ("The queue is full. Try again soon.", 1),
+    b"too many": ("The queue has no room for so many pictures now. Try again soon, or send fewer at once.", 1),
 }
+# Others may be accepted all the same, so these are not remembered.
+_PASSING = b"too many"
 # After a refusal, requests are refused for this long without asking Redis.
 REFUSAL_TTL_S = 0.1
 
@@ -64,20 +69,21 @@ class Admission:
         with suppress(redis.RedisError):  # the push will tell
             self.enforce(cast(bytes, self._redis.eval(*self._arguments(pushed=0))))
 
-    def command(self) -> Command:
-        """Return the command that checks a job which the same transaction has just pushed."""
-        return ("EVAL", *self._arguments(pushed=1))
+    def command(self, pushed: int) -> Command:
+        """Return the command that checks the jobs which the same transaction has just pushed, all or none of them."""
+        return ("EVAL", *self._arguments(pushed))
 
     def enforce(self, outcome: bytes) -> None:
         """Act on the reply to `command`.
 
         Raises:
-            QueueUnavailable: the job was refused.
+            QueueUnavailable: the jobs were refused.
         """
-        self._refusal = _REFUSALS.get(outcome)
-        if self._refusal:
+        refusal = _REFUSALS.get(outcome)
+        self._refusal = None if outcome == _PASSING else refusal
+        if refusal:
             self._refused_at = time.monotonic()
-            raise QueueUnavailable(*self._refusal)
+            raise QueueUnavailable(*refusal)
 
     def _arguments(self, pushed: int) -> tuple[str, int, str, str, float, int, int]:
         seen_since = self._clock.now() - self._grace_s

@@ -1,13 +1,13 @@
-"""The web server's end of the queue: submit a job, wait for its result, and recover it when it gets lost.
+"""The web server's end of the queue: submit a request's jobs, wait for their results, and recover what gets lost.
 
-The wait is a subscription to the job's own channel. Only when nothing has come for POLL_INTERVAL_S does the web server
-look: was the notification lost, the job, or the worker that had it? It can help in each case, since it holds the
-picture, and it lives exactly as long as somebody wants the result. Inference has no side effects, so computing a job
-twice does no harm.
+Each picture of a request is a job of its own, and the wait is a subscription to the jobs' own channels. Once in
+POLL_INTERVAL_S the web server looks after those that are not answered: was the notification lost, the job, or the
+worker that had it? It can help in each case, since it holds the picture, and it lives exactly as long as somebody wants
+the result. Inference has no side effects, so computing a job twice does no harm.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -18,15 +18,13 @@ from jobs.connection import redis_errors_as_unavailable
 from jobs.hang_detector import connect_impatiently, hang_detector
 from jobs.observers import Delivery, JobClientObserver, JobState
 from jobs.oldest_job import SLACK_S
-from jobs.protocol import Job, JobResult, Keys
+from jobs.pipelined_connection import Command
+from jobs.protocol import Job, Keys
 from jobs.recovery import Recovery
-from jobs.reply_channels import ReplyChannel, ReplyChannels
-from jobs.result_reader import ResultReader
+from jobs.reply_channels import LeasedChannels, ReplyChannels
+from jobs.waiting_job import Outcome, WaitingJob
 from logger import log
 from settings import Settings
-
-# A job that seems lost may be on its way between two keys; after two such looks in a row it is not.
-LOOKS_UNTIL_SURE = 2
 
 
 class JobClient:
@@ -56,73 +54,87 @@ class JobClient:
 
     def classify(
         self,
-        pixels: bytes,
-        job_id: str,
+        pictures: Mapping[str, bytes],
         deadline: float,
         client_gone: Callable[[], bool] = lambda: False,
         traceparent: str | None = None,
-    ) -> JobResult:
-        """Submit one picture and wait for its result.
+    ) -> dict[str, Outcome]:
+        """Submit the pictures of a request, all of them or none, and wait for their results.
 
         Args:
-            pixels: height x width x channels uint8, C order.
-            job_id: names the job in every key, channel and log line.
-            deadline: when the result is of no use any more, in seconds of `time.monotonic`.
+            pictures: one or more, height x width x channels uint8, C order, by the ids of their jobs, which name them
+                in every key, channel and log line.
+            deadline: when the results are of no use any more, in seconds of `time.monotonic`.
             client_gone: tells whether the client has hung up; asked at every look.
             traceparent: the trace to which the request belongs.
 
+        Returns:
+            the outcome of each picture, in the same order; DeadlineExceeded for those whose result did not come before
+            the deadline, and JobFailed for those that the workers could not classify.
+
         Raises:
-            QueueUnavailable: Redis is away, the queue is full, or no worker is alive.
-            DeadlineExceeded: no result came before the deadline.
-            JobFailed: the workers could not classify the picture.
+            QueueUnavailable: Redis is away, the queue has no room for all of them, or no worker is alive.
             ClientGone: the client has hung up.
         """
-        result_key = self._keys.result(job_id)
-        with redis_errors_as_unavailable(id=job_id), self._channels.lease(result_key) as channel:
+        keys = [self._keys.result(job_id) for job_id in pictures]
+        with redis_errors_as_unavailable(id=next(iter(pictures))), self._channels.lease(*keys) as channels:
             now = self._clock.now()
-            job = Job(job_id, pixels, now + deadline - time.monotonic(), queued_at=now, traceparent=traceparent)
-            self._submit(job, channel)
-            result = self._wait(job, channel, deadline, client_gone)
-            channel.release(("DEL", result_key))  # if that fails, the key expires by itself
-        if result.error:
-            raise JobFailed(result.error)
-        return result
+            expires_at = now + deadline - time.monotonic()
+            jobs = [Job(*picture, expires_at, queued_at=now, traceparent=traceparent) for picture in pictures.items()]
+            self._submit(jobs, channels)
+            waiting = {key.encode(): WaitingJob(job) for key, job in zip(keys, jobs, strict=True)}
+            self._wait(waiting, channels, deadline, client_gone)
+            channels.release(("DEL", *keys))  # if that fails, the keys expire by themselves
+        late = DeadlineExceeded(f"No worker answered within {self._request_timeout_s:g} seconds.")
+        return {each.job.id: each.outcome or late for each in waiting.values()}
 
-    def _submit(self, job: Job, channel: ReplyChannel) -> None:
-        """Push and check in one transaction, so that two web servers cannot both take the last place."""
-        push = ("RPUSH", self._keys.queue, job.to_json())
-        *_, outcome = channel.call(("MULTI",), push, self._admission.command(), ("EXEC",))
+    def _submit(self, jobs: Sequence[Job], channels: LeasedChannels) -> None:
+        """Push and check in one transaction, so that two web servers cannot both take the last places."""
+        push: Command = ("RPUSH", self._keys.queue, *(job.to_json() for job in jobs))
+        *_, outcome = channels.call(("MULTI",), push, self._admission.command(len(jobs)), ("EXEC",))
         self._admission.enforce(outcome)
-        log("job_queued", level="debug", **job.log_fields)
+        for job in jobs:
+            log("job_queued", level="debug", **job.log_fields)
 
-    def _wait(self, job: Job, channel: ReplyChannel, deadline: float, client_gone: Callable[[], bool]) -> JobResult:
-        reader = ResultReader(job)
-        looks = 0
+    def _wait(
+        self,
+        waiting: Mapping[bytes, WaitingJob],
+        channels: LeasedChannels,
+        deadline: float,
+        client_gone: Callable[[], bool],
+    ) -> None:
+        """Wait until each job has an outcome, or until the deadline."""
         while (now := time.monotonic()) < deadline:
-            if result := self._receive(channel, reader, min(deadline, now + self._poll_interval_s)):
-                self._observer.delivered(Delivery.NOTIFIED)
-                return result
+            self._receive(waiting, channels, min(deadline, now + self._poll_interval_s))
+            missing = [each for each in waiting.values() if each.outcome is None]
+            if not missing:
+                return
             if client_gone():
-                self._recovery.withdraw(job)
+                self._recovery.withdraw([each.job for each in missing])
                 raise ClientGone("The client has closed the connection.")
-            state, detail = self._recovery.locate(job)
-            if state == JobState.ANSWERED and (result := reader.read(detail)):
-                log("result_polled", level="warning", **job.log_fields)
-                self._observer.delivered(Delivery.POLLED)
-                return result
-            looks = looks + 1 if state in (JobState.ORPHANED, JobState.LOST) else 0
-            if looks == LOOKS_UNTIL_SURE:
-                job = self._requeue(job, state, deadline, worker=detail.decode(errors="backslashreplace"))
-                looks = 0
-        raise DeadlineExceeded(f"No worker answered within {self._request_timeout_s:g} seconds.")
+            self._look_after(missing, deadline)
 
-    def _receive(self, channel: ReplyChannel, reader: ResultReader, end: float) -> JobResult | None:
-        """Wait until `end`, by time.monotonic, for a message that can be read."""
-        while (remaining := end - time.monotonic()) > 0:
-            message = channel.receive(remaining)
-            if message is not None and (result := reader.read(message)):
-                return result
-        return None
+    def _receive(self, waiting: Mapping[bytes, WaitingJob], channels: LeasedChannels, end: float) -> None:
+        """Take what is published until `end`, by time.monotonic, or until each job has an outcome."""
+        missing = sum(each.outcome is None for each in waiting.values())
+        while missing and (remaining := end - time.monotonic()) > 0:
+            message = channels.receive(remaining)
+            if message and waiting[message.channel].take(message.data):
+                self._observer.delivered(Delivery.NOTIFIED)
+                missing -= 1
+
+    def _look_after(self, missing: Sequence[WaitingJob], deadline: float) -> None:
+        """Find out where jobs are whose results have not come, and push again those that are gone."""
+        found = self._recovery.locate([each.job for each in missing])
+        for each, (state, detail) in zip(missing, found, strict=True):
+            if state == JobState.ANSWERED and each.take(detail):
+                log("result_polled", level="warning", **each.job.log_fields)
+                self._observer.delivered(Delivery.POLLED)
+            elif each.is_surely_gone(state):
+                try:
+                    each.job = self._requeue(each.job, state, deadline, detail.decode(errors="backslashreplace"))
+                except JobFailed as error:
+                    each.outcome = error
 
     def _requeue(self, job: Job, state: JobState, deadline: float, worker: str) -> Job:
         log(f"job_{state}", level="warning", **job.log_fields, attempt=job.attempt, worker=worker)

@@ -1,5 +1,6 @@
-"""Finds out what became of a job without a notification, and pushes lost jobs again."""
+"""Finds out what became of jobs without a notification, and pushes lost jobs again."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import cast
@@ -14,17 +15,22 @@ from logger import log
 from settings import Settings
 
 _LOCATE_SCRIPT = """
-local result = redis.call('GET', KEYS[1])
-if result then return {'answered', result} end
-local worker = redis.call('GET', KEYS[2])
-if not worker then return {'unclaimed'} end
-if redis.call('EXISTS', ARGV[1] .. worker) == 1 then return {'waiting'} end
-return {'orphaned', worker}
+local function locate(result_key, claim_key)
+  local result = redis.call('GET', result_key)
+  if result then return {'answered', result} end
+  local worker = redis.call('GET', claim_key)
+  if not worker then return {'unclaimed'} end
+  if redis.call('EXISTS', ARGV[1] .. worker) == 1 then return {'waiting'} end
+  return {'orphaned', worker}
+end
+local found = {}
+for at = 1, #KEYS, 2 do table.insert(found, locate(KEYS[at], KEYS[at + 1])) end
+return found
 """
 
 
 class Recovery:
-    """Works for the web server that holds the job's picture; safe to use from many threads."""
+    """Works for the web server that holds the jobs' pictures; safe to use from many threads."""
 
     def __init__(self, settings: Settings, client: redis.Redis) -> None:
         self._keys = Keys(settings)
@@ -33,16 +39,18 @@ class Recovery:
         self._locate_script = client.register_script(_LOCATE_SCRIPT)
         self._oldest = OldestJob(settings, client)
 
-    def locate(self, job: Job) -> tuple[JobState, bytes]:
-        """Return where the job is, with its result when it is answered, or its worker when it is orphaned."""
-        keys = [self._keys.result(job.id), self._keys.claim(job.id)]
+    def locate(self, jobs: Sequence[Job]) -> list[tuple[JobState, bytes]]:
+        """Return where each job is, with its result when it is answered, or its worker when it is orphaned."""
+        keys = [key(job.id) for job in jobs for key in (self._keys.result, self._keys.claim)]
         try:
-            reply = cast(list[bytes], self._locate_script(keys=keys, args=[self._keys.worker("")]))
-            state, detail = reply[0].decode(), b"".join(reply[1:])
-            return (self._unclaimed(job) if state == "unclaimed" else JobState(state)), detail
+            replies = cast(list[list[bytes]], self._locate_script(keys=keys, args=[self._keys.worker("")]))
+            return [self._state(job, *reply) for job, reply in zip(jobs, replies, strict=True)]
         except redis.RedisError as error:
-            log("redis_unavailable", level="warning", id=job.id, error=error)
-            return JobState.UNKNOWN, b""
+            log("redis_unavailable", level="warning", id=jobs[0].id, error=error)
+            return [(JobState.UNKNOWN, b"")] * len(jobs)
+
+    def _state(self, job: Job, state: bytes, detail: bytes = b"") -> tuple[JobState, bytes]:
+        return (self._unclaimed(job) if state == b"unclaimed" else JobState(state.decode())), detail
 
     def _unclaimed(self, job: Job) -> JobState:
         """Jobs leave in the order in which they were queued; those pushed again stand at the front."""
@@ -71,7 +79,9 @@ class Recovery:
             return None
         return again
 
-    def withdraw(self, job: Job) -> None:
-        """Remove the job from the queue, if it is still there."""
-        with suppress(redis.RedisError):
-            self._redis.lrem(self._keys.queue, 1, job.to_json())  # type: ignore[arg-type]
+    def withdraw(self, jobs: Sequence[Job]) -> None:
+        """Remove the jobs from the queue, as far as they are still there."""
+        with suppress(redis.RedisError), self._redis.pipeline(transaction=False) as pipeline:
+            for job in jobs:
+                pipeline.lrem(self._keys.queue, 1, job.to_json())  # type: ignore[arg-type]
+            pipeline.execute()

@@ -1,25 +1,25 @@
 """The channels on which web servers receive results, over connections that requests lease in turn.
 
-A request sends its subscription and its job at once, and Redis executes them in that order: no result can come too
+A request sends its subscriptions and its jobs at once, and Redis executes them in that order: no result can come too
 early to be heard, and nobody waits for the confirmation. RESP3 lets commands and messages share a connection.
 """
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import redis
 
 from jobs.hang_detector import connect_impatiently, hang_detector
-from jobs.pipelined_connection import Command, PipelinedConnection
+from jobs.pipelined_connection import Command, PipelinedConnection, Published
 from logger import log
 from settings import Settings
 
 
 class ReplyChannels:
-    """Leases channels; safe to use from many threads."""
+    """Leases connections with channels; safe to use from many threads."""
 
     def __init__(self, settings: Settings) -> None:
         self._client = connect_impatiently(settings, protocol=3)
@@ -27,13 +27,13 @@ class ReplyChannels:
         hang_detector(settings).drop_when_hung(self.drop_idle)
 
     @contextmanager
-    def lease(self, name: str) -> Iterator["ReplyChannel"]:
-        """Lease a channel; its first command subscribes to it."""
-        channel = ReplyChannel(self, name.encode(), self._idle)
+    def lease(self, *names: str) -> Iterator["LeasedChannels"]:
+        """Lease channels of these names, which share a connection; the first command subscribes to them."""
+        channels = LeasedChannels(self, [name.encode() for name in names], self._idle)
         try:
-            yield channel
+            yield channels
         finally:
-            channel.release()
+            channels.release()
 
     def take_connection(self) -> PipelinedConnection:
         """Return an idle connection, which Redis may have closed meanwhile, or a new one."""
@@ -54,18 +54,18 @@ class ReplyChannels:
         self._idle = deque()
 
 
-class ReplyChannel:
-    """One channel on one connection, which is replaced when it breaks.
+class LeasedChannels:
+    """The channels of one request on one connection, which is replaced when it breaks.
 
     Args:
         pool: where its connections come from.
-        name: of the channel.
+        names: of the channels.
         idle: keeps its connection for the next request.
     """
 
-    def __init__(self, pool: ReplyChannels, name: bytes, idle: deque[PipelinedConnection]) -> None:
+    def __init__(self, pool: ReplyChannels, names: Collection[bytes], idle: deque[PipelinedConnection]) -> None:
         self._pool = pool
-        self._name = name
+        self._names = names
         self._idle = idle
         self._connection: PipelinedConnection | None = None
 
@@ -89,19 +89,20 @@ class ReplyChannel:
             self._pool.drop_idle()
             return self._subscribe(self._pool.new_connection(), *commands)
 
-    def receive(self, timeout_s: float) -> bytes | None:
+    def receive(self, timeout_s: float) -> Published | None:
         """Wait for a message; while the connection is broken, wait as long without one.
 
         Returns:
-            what was published; None when nothing came in that time.
+            what was published, and where; None when nothing came in that time.
         """
         end = time.monotonic() + timeout_s
         try:
             if self._connection is None:
                 self._subscribe(self._pool.new_connection())
-            return self._connection.receive(self._name, end) if self._connection else None
+            return self._connection.receive(self._names, end) if self._connection else None
         except redis.RedisError as error:
-            log("reply_channel_lost", level="warning", channel=self._name.decode(), error=error)
+            channel = b",".join(self._names).decode()
+            log("reply_channel_lost", level="warning", channel=channel, error=error)
             if self._connection:
                 self._connection.close()
                 self._connection = None
@@ -113,13 +114,13 @@ class ReplyChannel:
         connection, self._connection = self._connection, None
         if connection:
             with suppress(redis.RedisError):
-                connection.send(("UNSUBSCRIBE", self._name), *commands)
+                connection.send(*(("UNSUBSCRIBE", name) for name in self._names), *commands)
                 self._idle.append(connection)
 
     def _subscribe(self, connection: PipelinedConnection, *commands: Command) -> Any:
         self._connection = connection
         try:
-            return connection.call(("SUBSCRIBE", self._name), *commands)
+            return connection.call(*(("SUBSCRIBE", name) for name in self._names), *commands)
         except redis.ResponseError:
             raise  # the connection is good
         except redis.RedisError:

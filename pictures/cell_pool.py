@@ -74,37 +74,39 @@ class CellPool:
         """Start the server of the cells now, without waiting for it, so that no request has to."""
         self._launcher.start()
 
-    def decode(self, upload: bytes, client_gone: Callable[[], bool]) -> bytes:
+    def decode(self, upload: bytes, client_gone: Callable[[], bool], began: float | None = None) -> bytes:
         """Return the picture's pixels as `decoding.decode_image` does.
 
         Args:
             upload: the file's content.
             client_gone: tells whether the client has hung up; asked after the wait for a cell.
+            began: when the request began with its first picture, in seconds of `time.perf_counter`; by default now.
 
         Raises:
             DeadlineExceeded: decoding did not start within half of a request's time, or did not end in time.
             ClientGone: the client has hung up.
             BadImage, ImageTooLarge, UnsupportedFormat: see there; also for a picture that exceeds what a cell may do.
         """
+        start_by = (began or time.perf_counter()) + MAX_WAIT_SHARE * self._request_timeout_s
         try:
             try:
-                reply = self._decode_in(Lane.FAST, upload, client_gone)
+                reply = self._decode_in(Lane.FAST, upload, client_gone, start_by)
             except CellDied as death:
                 if death.end != CellEnd.TIME:
                     raise
                 reply = Message(Kind.EXPENSIVE)
             if reply.kind == Kind.EXPENSIVE:
-                reply = self._decode_in(Lane.SLOW, upload, client_gone)
+                reply = self._decode_in(Lane.SLOW, upload, client_gone, start_by)
         except CellDied as death:
             log("cell_died", level="warning", error=death)
             raise self._blame(death) from death
         return self._checked(reply)
 
-    def _decode_in(self, lane: Lane, upload: bytes, client_gone: Callable[[], bool]) -> Message:
+    def _decode_in(self, lane: Lane, upload: bytes, client_gone: Callable[[], bool], start_by: float) -> Message:
         cells = self._lanes[lane]
-        max_wait_s = MAX_WAIT_SHARE * self._request_timeout_s
         asked = time.perf_counter()
-        if not cells.semaphore.acquire(max_wait_s):
+        if asked >= start_by or not cells.semaphore.acquire(start_by - asked):
+            max_wait_s = MAX_WAIT_SHARE * self._request_timeout_s
             raise DeadlineExceeded(f"The server is overloaded: decoding did not start within {max_wait_s:g} s.")
         started = time.perf_counter()
         try:

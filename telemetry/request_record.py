@@ -1,8 +1,9 @@
 """What is known about one HTTP request while it is served: for its answer, the log, the metrics and the traces."""
 
 import time
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from jobs.trace_context import trace_fields
 from logger import LogFields
@@ -28,7 +29,10 @@ class RequestRecord:
         route: the pattern that the path matches, of which there are few; `unmatched` for none.
         traceparent: the trace to which it belongs, passed on to the worker.
         started: when it came, in seconds of `time.perf_counter`.
-        cache: whether the result cache knew the picture; None where it was not asked.
+        pictures: how many it has; 0 until that is known.
+        failed: how many of its pictures got an error, where it is answered with a list.
+        cache: how many of its pictures the result cache knew (`hit`) and did not (`miss`); empty when it is not asked.
+        timing: how long each stage of computing its pictures took, in seconds; empty when none was computed.
         decoding: when decoding started and ended, in seconds of `time.perf_counter`.
         status: of the answer; 0 until there is one.
         span: OpenTelemetry's, where requests are traced.
@@ -40,7 +44,10 @@ class RequestRecord:
     route: str
     traceparent: str | None = None
     started: float = field(default_factory=time.perf_counter)
-    cache: Literal["hit", "miss"] | None = None
+    pictures: int = 0
+    failed: int = 0
+    cache: Counter[str] = field(default_factory=Counter)
+    timing: dict[str, float] = field(default_factory=dict)
     decoding: tuple[float, float] | None = None
     status: int = 0
     span: "Span | None" = None

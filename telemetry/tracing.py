@@ -64,6 +64,8 @@ class RequestTracer:
         if record.span is None:
             return
         record.span.set_attribute("http.response.status_code", record.status)
+        if record.pictures:
+            record.span.set_attribute("pictures", record.pictures)
         if record.status >= 500:
             record.span.set_status(Status(StatusCode.ERROR))
         if record.decoding:

@@ -79,7 +79,9 @@ class WebMetrics(JobClientObserver, DecodingObserver):
         )
         refused = count("http_refused", "Requests refused before they were whole or valid HTTP.", ("status",))
         self._refused = {status: refused.labels(status.value) for status in REFUSALS}
-        self._decode_s = seconds("decode", "Decoding, with the wait for a cell.", buckets=WORK_BUCKETS_S)
+        self._decode_s = seconds(
+            "decode", "Decoding a request's pictures, and waiting for cells.", buckets=WORK_BUCKETS_S
+        )
         waits = seconds("decode_wait", "Wait for a decoding process.", ("lane",), WORK_BUCKETS_S)
         self._decode_wait_s = {lane: waits.labels(lane) for lane in Lane}
         cells = seconds("decode_cell", "Time in a decoding process.", ("lane",), WORK_BUCKETS_S)
@@ -87,16 +89,16 @@ class WebMetrics(JobClientObserver, DecodingObserver):
         self._decoded_pixels = count("decoded_pixels", "Pixels of decoded pictures, by their headers.", ())
         died = count("cells_died", "Decoding processes that ended in the middle of a picture.", ("lane", "reason"))
         self._cells_died = {(lane, end): died.labels(lane, end) for lane in Lane for end in CellEnd}
-        self._queue_s = seconds("queue", "Time from the push to the result, without inference.")
-        self._inference_s = seconds("inference", "The network's time for a request's batch.", buckets=WORK_BUCKETS_S)
+        self._queue_s = seconds("queue", "Time from a request's push to its results, without inference.")
+        self._inference_s = seconds("inference", "The network's time for a picture's batch.", buckets=WORK_BUCKETS_S)
         self._batch_size = Histogram(
-            "classifier_request_batch_size", "Pictures in a request's batch.", buckets=BATCH_BUCKETS, registry=registry
+            "classifier_request_batch_size", "Pictures in a picture's batch.", buckets=BATCH_BUCKETS, registry=registry
         )
         results = count("results", "Results, by how the web server received them.", ("via",))
         self._results = {via: results.labels(via) for via in Delivery}
         requeued = count("jobs_requeued", "Jobs pushed again.", ("reason",))
         self._requeued = {state: requeued.labels(state) for state in (JobState.LOST, JobState.ORPHANED)}
-        cache = count("cache_requests", "Requests that the result cache could answer, and could not.", ("outcome",))
+        cache = count("cache_requests", "Pictures that the result cache knew, and did not.", ("outcome",))
         self._cache = {outcome: cache.labels(outcome) for outcome in ("hit", "miss")}
 
     def started(self, record: RequestRecord) -> None:
@@ -113,19 +115,20 @@ class WebMetrics(JobClientObserver, DecodingObserver):
         method = record.method if record.method in METHODS else "other"
         self._requests.labels(method, record.route, record.status).inc()
         self._request_s.labels(record.route).observe(record.seconds)
-        if record.cache:
-            self._cache[record.cache].inc()
+        for outcome, pictures in record.cache.items():
+            self._cache[outcome].inc(pictures)
 
     def refused(self, status: HTTPStatus) -> None:
         """Count a request that the HTTP server answered by itself."""
         self._refused[status].inc()
 
-    def classified(self, decode_s: float, wait_s: float, result: JobResult) -> None:
-        """Record where a picture's time went; `wait_s` is from its push to its result."""
+    def classified(self, decode_s: float, wait_s: float, results: Sequence[JobResult]) -> None:
+        """Record where a request's time went; `wait_s` is from the push of its pictures to their results."""
         self._decode_s.observe(decode_s)
-        self._queue_s.observe(max(0.0, wait_s - result.inference_s))
-        self._inference_s.observe(result.inference_s)
-        self._batch_size.observe(result.batch_size)
+        self._queue_s.observe(max(0.0, wait_s - max(result.inference_s for result in results)))
+        for result in results:
+            self._inference_s.observe(result.inference_s)
+            self._batch_size.observe(result.batch_size)
 
     def decoded(self, lane: Lane, wait_s: float, decode_s: float) -> None:
         """Record how long a picture waited for a decoding process, and was in it."""

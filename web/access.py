@@ -30,12 +30,15 @@ class Access:
         impatient = connect(settings, connect_timeout_s=WRONG_KEYS_TIMEOUT_S, socket_timeout_s=WRONG_KEYS_TIMEOUT_S)
         self._wrong_keys = RequestCounter(settings, impatient)
 
-    def check(self, authorization: str, address: str) -> None:
-        """Let a request pass, and count it.
+    def check(self, authorization: str, address: str) -> str:
+        """Let a request pass, and count its first picture.
 
         Args:
             authorization: the request's header of that name.
             address: where the request came from.
+
+        Returns:
+            the client, to count the request's other pictures.
 
         Raises:
             Unauthorized: API_KEYS is set, and the header holds none of them.
@@ -43,8 +46,18 @@ class Access:
             QueueUnavailable: Redis, which counts, is away.
         """
         client = self.authenticate(authorization, address)
+        self.count(client, 1)
+        return client
+
+    def count(self, client: str, pictures: int) -> None:
+        """Count pictures of a request, all of them or none.
+
+        Raises:
+            TooManyRequests: this client has reached RATE_LIMIT, or would with so many.
+            QueueUnavailable: Redis, which counts, is away.
+        """
         for limit in self._limits:
-            self._count(limit, client)
+            self._count(limit, client, pictures)
 
     def authenticate(self, authorization: str, address: str) -> str:
         """Let a request pass without counting it.
@@ -87,11 +100,12 @@ class Access:
             raise TooManyRequests(detail, retry_after_s=wait_s)
         log("api_key_wrong", level="warning", client=client)
 
-    def _count(self, limit: RateLimitItem, client: str) -> None:
+    def _count(self, limit: RateLimitItem, client: str, pictures: int) -> None:
         with redis_errors_as_unavailable():
-            wait_s = self._requests.hit(limit, client)
+            wait_s = self._requests.hit(limit, client, cost=pictures)
         if wait_s:
-            raise TooManyRequests(f"The limit is {limit}. Try again in {wait_s} s.", retry_after_s=wait_s)
+            many = ", and each picture counts" if pictures > 1 else ""
+            raise TooManyRequests(f"The limit is {limit}{many}. Try again in {wait_s} s.", retry_after_s=wait_s)
 
 
 def _digest(key: str) -> bytes:

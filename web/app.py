@@ -20,9 +20,7 @@ from web.request_scope import RequestObserver, follow_requests
 from web.result_cache import ResultCache
 from web.server_identity import ServerIdentity
 from web.status import create_status
-
-# What multipart adds around a picture.
-FORM_OVERHEAD_BYTES = 64 * 1024
+from web.uploads import max_body_bytes
 
 
 def create_app(
@@ -48,7 +46,7 @@ def create_app(
     app = Flask(__name__)
     metrics = metrics or WebMetrics()
     app.json = OrjsonProvider(app)
-    app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes + FORM_OVERHEAD_BYTES
+    app.config["MAX_CONTENT_LENGTH"] = max_body_bytes(settings)
     app.config["TRUSTED_HOSTS"] = settings.trusted_hosts.replace(",", " ").split() or None
     # Flask would answer a path with two slashes with a redirect to whatever the client's `Host` says.
     app.url_map.merge_slashes = False

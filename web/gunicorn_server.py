@@ -30,10 +30,11 @@ from pictures.confinement import Confinement
 from settings import Settings
 from telemetry.multiprocess import SHARED_MEMORY, forget_process, join_shared_metrics, shared_metrics
 from telemetry.web_metrics import WebMetrics
-from web.app import FORM_OVERHEAD_BYTES, create_app
+from web.app import create_app
 from web.process_restarts import PatientArbiter, RestartPauses
 from web.request_scope import RequestObserver
 from web.server_identity import ServerIdentity
+from web.uploads import max_body_bytes
 
 # Connections that a process keeps open at most, whether or not they have a request in progress; each takes some 10 KB.
 CONNECTIONS = 8192
@@ -51,7 +52,7 @@ def serve(settings: Settings) -> None:
     others = FILES_PER_THREAD * settings.web_threads
     files = _allow_open_files(others + CONNECTIONS)
     limits = Limits(
-        body_bytes=settings.max_upload_bytes + FORM_OVERHEAD_BYTES,
+        body_bytes=max_body_bytes(settings),
         pending_bytes=settings.max_pending_bytes,
         client_s=settings.client_timeout_s,
         connections=max(files // 2, files - others),

@@ -1,71 +1,73 @@
-"""`POST /predict`: from the upload to the most likely classes."""
+"""`POST /predict`: from pictures to the most likely classes of each."""
 
-import time
+from collections.abc import Sequence
 
 from flask import Blueprint, Response, jsonify, request
 
+from errors import ServiceError
 from http_server.wsgi import CLIENT_GONE
 from jobs.client import JobClient
 from jobs.protocol import JobResult, Prediction
 from pictures.cell_pool import CellPool
 from settings import Settings
+from telemetry.request_record import RequestRecord
 from telemetry.web_metrics import WebMetrics
 from web.access import Access
+from web.classification import Classification, Classified
+from web.problem_details import problem_of_picture, problem_response
 from web.request_scope import current_request
 from web.result_cache import ResultCache
-from web.uploads import uploaded_picture
+from web.uploads import uploaded_pictures
 
 
 def create_predict(
     settings: Settings, jobs: JobClient, cells: CellPool, cache: ResultCache, metrics: WebMetrics
 ) -> Blueprint:
-    """Return the route that classifies a picture."""
+    """Return the route that classifies pictures."""
     blueprint = Blueprint("predict", __name__)
     access = Access(settings)
+    classification = Classification(settings, jobs, cells, cache, metrics)
 
     @blueprint.post("/predict")
     def predict() -> Response:
-        access.check(request.headers.get("Authorization", ""), request.remote_addr or "")
-        upload = uploaded_picture(settings.max_upload_bytes)
-        deadline = time.monotonic() + settings.request_timeout_s
-        name = cache.name(upload)
-        if cache.enabled and (cached := _cached(name)):
-            return cached
-        jobs.check_admission()
-        return _computed(name, upload, deadline)
-
-    def _cached(name: str) -> Response | None:
+        client = access.check(request.headers.get("Authorization", ""), request.remote_addr or "")
+        pictures, is_single = uploaded_pictures(settings)
         record = current_request()
-        result = cache.find(name)
-        record.cache = "hit" if result else "miss"
-        if result is None:
-            return None
-        response = jsonify(**_answer(result), cached=True)
-        response.headers["Server-Timing"] = f"cache;desc=hit, total;dur={record.seconds * 1000:.1f}"
-        return response
-
-    def _computed(name: str, upload: bytes, deadline: float) -> Response:
-        record = current_request()
-        started = time.perf_counter()
-        client_gone = request.environ.get(CLIENT_GONE, _never)
-        pixels = cells.decode(upload, client_gone)
-        queued = time.perf_counter()
-        record.decoding = (started, queued)
-        result = jobs.classify(pixels, record.id, deadline, client_gone, record.traceparent)
-        decode_s, wait_s = queued - started, time.perf_counter() - queued
-        metrics.classified(decode_s, wait_s, result)
-        cache.store(name, result)
-        response = jsonify(**_answer(result))
-        response.headers["Server-Timing"] = _server_timing(decode_s, wait_s, result)
-        return response
+        record.pictures = len(pictures)
+        if len(pictures) > 1:
+            access.count(client, len(pictures) - 1)
+        classified = classification.classify(pictures, record, request.environ.get(CLIENT_GONE, _never))
+        return _answer_to_one(classified[0]) if is_single else _answer_to_several(classified, record)
 
     return blueprint
 
 
-def _answer(result: JobResult) -> dict[str, object]:
+def _answer_to_one(classified: Classified) -> Response:
+    if isinstance(classified.outcome, ServiceError):
+        raise classified.outcome
+    return _with_timing(jsonify(_result(classified)))
+
+
+def _answer_to_several(classified: Sequence[Classified], record: RequestRecord) -> Response:
+    """Answer with a list; where no picture got classes, as the problem of the one with the highest status."""
+    results = [_result(each) for each in classified]
+    errors = [each.outcome for each in classified if isinstance(each.outcome, ServiceError)]
+    record.failed = len(errors)
+    if len(errors) == len(results):
+        return problem_response(max(errors, key=lambda error: error.status), results=results)
+    return _with_timing(jsonify(success=True, id=record.id, results=results))
+
+
+def _result(classified: Classified) -> dict[str, object]:
+    if isinstance(classified.outcome, ServiceError):
+        return problem_of_picture(classified.outcome, classified.id)
+    return _classes(classified.outcome, classified.id) | ({"cached": True} if classified.cached else {})
+
+
+def _classes(result: JobResult, name: str) -> dict[str, object]:
     return {
         "success": True,
-        "id": current_request().id,
+        "id": name,
         "model": result.model,
         "precision": result.precision,
         "predictions": [_prediction(each) for each in result.predictions],
@@ -81,15 +83,12 @@ def _never() -> bool:
     return False
 
 
-def _server_timing(decode_s: float, wait_s: float, result: JobResult) -> str:
+def _with_timing(response: Response) -> Response:
     """Tell where the time went, in milliseconds: https://www.w3.org/TR/server-timing/.
 
     `queue` is all of the wait that was not inference: in Redis, on the way, and for the batch to start.
     """
-    parts = {
-        "decode": decode_s,
-        "queue": wait_s - result.inference_s,
-        "inference": result.inference_s,
-        "total": current_request().seconds,
-    }
-    return ", ".join(f"{name};dur={seconds * 1000:.1f}" for name, seconds in parts.items())
+    record = current_request()
+    stages = [f"{name};dur={seconds * 1000:.1f}" for name, seconds in record.timing.items()] or ["cache;desc=hit"]
+    response.headers["Server-Timing"] = ", ".join([*stages, f"total;dur={record.seconds * 1000:.1f}"])
+    return response

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
-from errors import ServiceError
+from errors import ImageTooLarge, ServiceError
 from logger import log
 from settings import Settings
 from web.request_scope import current_request
-from web.uploads import too_large
+from web.uploads import max_body_bytes
 
 # With the default address, since the request's own `Host` may be anything.
 HOW_TO_ASK = (
@@ -23,11 +23,13 @@ def answer_errors(app: Flask, settings: Settings) -> None:
 
     @app.errorhandler(ServiceError)
     def service_error(error: ServiceError) -> Response:
-        return _problem(error.status, error.title, error.detail, error.headers)
+        return problem_response(error)
 
     @app.errorhandler(RequestEntityTooLarge)
     def too_many_bytes(_error: RequestEntityTooLarge) -> Response:
-        return service_error(too_large(settings.max_upload_bytes))
+        picture, whole = settings.max_upload_bytes, max_body_bytes(settings)
+        detail = f"The request is too large; a picture may have at most {picture} bytes, all together {whole}."
+        return service_error(ImageTooLarge(detail))
 
     @app.errorhandler(MethodNotAllowed)
     def wrong_method(error: MethodNotAllowed) -> Response:
@@ -44,13 +46,29 @@ def answer_errors(app: Flask, settings: Settings) -> None:
     @app.errorhandler(Exception)
     def unexpected_error(_error: Exception) -> Response:
         log("unexpected_error", level="error", **current_request().log_fields, exc_info=True)
-        return _problem(500, "Internal error", "Something unexpected went wrong; the log has it under this id.")
+        return _problem(500, "Internal error", "Something unexpected went wrong; the log has it under this id.", {})
 
 
-def _problem(status: int, title: str, detail: str, headers: Mapping[str, str] | None = None) -> Response:
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, "success": False}
-    response = jsonify(body | {"id": current_request().id})
+def problem_response(error: ServiceError, **more: object) -> Response:
+    """Return the response for an error; `more` is added to its fields."""
+    return _problem(error.status, error.title, error.detail, error.headers, more)
+
+
+def problem_of_picture(error: ServiceError, picture_id: str) -> dict[str, object]:
+    """Return the problem of one picture among several."""
+    return _fields(error.status, error.title, error.detail, picture_id)
+
+
+def _fields(status: int, title: str, detail: str, name: str) -> dict[str, object]:
+    fields = {"type": "about:blank", "title": title, "status": status, "detail": detail, "success": False}
+    return fields | {"id": name}
+
+
+def _problem(
+    status: int, title: str, detail: str, headers: Mapping[str, str], more: Mapping[str, object] | None = None
+) -> Response:
+    response = jsonify(_fields(status, title, detail, current_request().id) | dict(more or {}))
     response.status_code = status
     response.content_type = "application/problem+json"
-    response.headers.update(headers or {})
+    response.headers.update(headers)
     return response

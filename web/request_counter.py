@@ -28,8 +28,8 @@ class RequestCounter:
         storage = RedisStorage("redis://", connection_pool=pool, key_prefix=Keys(settings).rate_limit)
         self._limiter = SlidingWindowCounterRateLimiter(storage)
 
-    def hit(self, limit: RateLimitItem, *names: str) -> int:
-        """Count a request of whom the names identify.
+    def hit(self, limit: RateLimitItem, *names: str, cost: int = 1) -> int:
+        """Count a request of whom the names identify, or as many requests as it costs, all of them or none.
 
         Returns:
             0 if it is within the limit; otherwise when it would be, in seconds.
@@ -37,7 +37,7 @@ class RequestCounter:
         Raises:
             redis.RedisError: Redis cannot count.
         """
-        if self._limiter.hit(limit, *names):
+        if self._limiter.hit(limit, *names, cost=cost):
             return 0
         return max(1, round(self._limiter.get_window_stats(limit, *names).reset_time - time.time()))
 

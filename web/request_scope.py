@@ -64,7 +64,9 @@ def follow_requests(app: Flask, observers: Sequence[RequestObserver]) -> None:
 def _log(record: RequestRecord) -> None:
     fields: dict[str, object] = {"method": record.method, "path": record.path[:LOGGED_PATH_CHARS]}
     fields["status"] = record.status
+    if record.pictures > 1:
+        fields |= {"pictures": record.pictures, "failed": record.failed}
     if record.cache:
-        fields["cache"] = record.cache
+        fields["cache"] = ",".join(name if count == 1 else f"{name}:{count}" for name, count in record.cache.items())
     level: Level = "debug" if record.path in PROBES else "info"
     log("request_answered", level=level, **record.log_fields, **fields, ms=record.seconds * 1000)

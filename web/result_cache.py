@@ -51,18 +51,22 @@ class ResultCache:
         """Return the name under which this upload's results are stored: 64 hexadecimal digits; empty when disabled."""
         return hashlib.sha256(self._decoding + hashlib.sha256(upload).digest()).hexdigest() if self.enabled else ""
 
-    def find(self, name: str) -> JobResult | None:
-        """Return the result of a living network for this picture, if there is one."""
+    def find(self, names: Sequence[str]) -> list[JobResult | None]:
+        """Return for each picture the result of a living network, if there is one."""
+        none: list[JobResult | None] = [None] * len(names)
         if not self.enabled or time.monotonic() < self._suspended_until:
-            return None
+            return none
         try:
-            keys = [self._keys.cached(network, name) for network in self._living_networks()]
-            values = cast(list[bytes | None], self._redis.mget(keys)) if keys else []
-            return next((JobResult.from_json(value) for value in values if value), None)
+            networks = self._living_networks()
+            if not networks:
+                return none
+            keys = [self._keys.cached(network, name) for name in names for network in networks]
+            values, each = cast(list[bytes | None], self._redis.mget(keys)), len(networks)
+            return [_first_result(values[start : start + each]) for start in range(0, len(values), each)]
         except (redis.RedisError, QueueUnavailable, ValueError) as error:
             self._suspended_until = time.monotonic() + NETWORKS_TTL_S
             log("cache_failed", level="warning", error=error)
-            return None
+            return none
 
     def store(self, name: str, result: JobResult) -> None:
         """Store a good result for CACHE_TTL_S."""
@@ -79,3 +83,7 @@ class ResultCache:
             self._refresh_networks_at = now + NETWORKS_TTL_S  # first, so that only one thread asks
             self._networks = sorted({worker.fingerprint for worker in self._workers() if worker.fingerprint})
         return self._networks
+
+
+def _first_result(values: Sequence[bytes | None]) -> JobResult | None:
+    return next((JobResult.from_json(value) for value in values if value), None)

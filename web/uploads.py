@@ -1,28 +1,75 @@
-"""Extracts the picture from a request: a file in a multipart form, or the body itself."""
+"""Extracts the pictures from a request: files in a multipart form, base64 in JSON, or the body itself."""
+
+from collections.abc import Sequence, Sized
+from typing import NamedTuple
 
 from flask import request
 from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
-from errors import BadImage, ImageTooLarge, UnsupportedFormat
+from errors import BadImage, BadRequest, ImageTooLarge, ServiceError, UnsupportedFormat
+from settings import Settings
+from web.json_pictures import decoded_picture, encoded_pictures
 
-# A form needs one; parsing a million of them would take a core for seconds.
+# A form needs one for each picture; parsing a million of them would take a core for seconds.
 MAX_FORM_FIELDS = 1000
 # Of one header of a field, which may hold a long name of a file.
 MAX_FORM_HEADER_BYTES = 64 * 1024
+# What a form or JSON adds around the pictures.
+FORM_OVERHEAD_BYTES = 64 * 1024
+# A single request may take so much of MAX_PENDING_BYTES, so that a few large ones do not keep all others away.
+MAX_PENDING_SHARE = 4
 
 
-def uploaded_picture(max_bytes: int) -> bytes:
-    """Return the picture's bytes, from the multipart field `image` or from the body.
+class Uploads(NamedTuple):
+    """The pictures of a request.
+
+    Attributes:
+        pictures: the content of each file, or what is wrong with it.
+        is_single: the request is of the kind that has one picture, and whose answer has no list.
+    """
+
+    pictures: list[bytes | ServiceError]
+    is_single: bool
+
+
+def max_body_bytes(settings: Settings) -> int:
+    """Return how large a request may be: all its pictures in base64, or a quarter of MAX_PENDING_BYTES if that is less.
+
+    One picture of MAX_UPLOAD_BYTES is always accepted.
+    """
+    encoded_bytes = (settings.max_upload_bytes + 2) // 3 * 4  # RFC 4648, section 4
+    all_bytes = settings.max_pictures * encoded_bytes + FORM_OVERHEAD_BYTES
+    return max(encoded_bytes + FORM_OVERHEAD_BYTES, min(all_bytes, settings.max_pending_bytes // MAX_PENDING_SHARE))
+
+
+def uploaded_pictures(settings: Settings) -> Uploads:
+    """Return the pictures, from the multipart fields `image`, from JSON, or from the body.
 
     Raises:
-        BadImage: there is none, or several, or the upload is broken.
-        ImageTooLarge: it has more than `max_bytes`.
-        UnsupportedFormat: the request's content type is neither a form's nor a picture's.
+        BadImage: there is none, or the upload is broken.
+        BadRequest: the JSON has another form, or there are more than MAX_PICTURES, or than the queue could ever take.
+        UnsupportedFormat: the request's content type is none of a form, of JSON or of a picture.
     """
-    upload = _file_of_form() if request.mimetype == "multipart/form-data" else _body()
-    if len(upload) > max_bytes:
-        raise too_large(max_bytes)
-    return upload
+    most = min(settings.max_pictures, settings.queue_capacity)
+    if request.mimetype == "application/json":
+        encoded = encoded_pictures(request.get_data(cache=False))
+        _check_count(encoded, most)
+        files: Sequence[bytes | ServiceError] = [decoded_picture(text) for text in encoded]
+        is_single = False
+    else:
+        files = _files_of_form() if request.mimetype == "multipart/form-data" else [_body()]
+        _check_count(files, most)
+        is_single = len(files) == 1
+    return Uploads([_bounded(file, settings.max_upload_bytes) for file in files], is_single)
+
+
+def _check_count(pictures: Sized, most: int) -> None:
+    if len(pictures) > most:
+        raise BadRequest(f"The request has {len(pictures)} pictures; at most {most} are accepted.")
+
+
+def _bounded(file: bytes | ServiceError, max_bytes: int) -> bytes | ServiceError:
+    return too_large(max_bytes) if isinstance(file, bytes) and len(file) > max_bytes else file
 
 
 def too_large(max_bytes: int) -> ImageTooLarge:
@@ -44,12 +91,10 @@ def _body() -> bytes:
     )
 
 
-def _file_of_form() -> bytes:
+def _files_of_form() -> list[bytes]:
     files, has_text = _images_of_form(request.get_data(cache=False), request.mimetype_params.get("boundary", ""))
-    if len(files) > 1:
-        raise BadImage("There are several pictures in the field `image`; send one per request.")
     if files:
-        return files[0]
+        return files
     if has_text:
         raise BadImage("The field `image` is text, not a file; with curl, put an @ before the name of the file.")
     raise BadImage("There is no file in the multipart field `image` (curl -F image=@picture.jpg).")

@@ -101,13 +101,8 @@ class _Recording:
 SenderContext = AbstractContextManager[RequestSender]
 
 
-def send_for(url: str, picture: bytes, clients: int, seconds: float, warm_up_s: float) -> Round:
-    """Send for some seconds after a warm-up, and measure the requests that are answered in that window."""
-    return measure_for(_forms(url, picture, clients), clients, seconds, warm_up_s)
-
-
 def measure_for(sender: SenderContext, clients: int, seconds: float, warm_up_s: float) -> Round:
-    """Do the same with any sender."""
+    """Send for some seconds after a warm-up, and measure the requests that are answered in that window."""
     recording = _record(sender, clients, count=None, duration_s=warm_up_s + seconds)
     measured_from = recording.began_at + warm_up_s
     return _summary(recording, measured_from, measured_from + seconds)
@@ -115,11 +110,12 @@ def measure_for(sender: SenderContext, clients: int, seconds: float, warm_up_s: 
 
 def send_so_many(url: str, picture: bytes, clients: int, requests: int) -> Round:
     """Send a number of requests, without a warm-up."""
-    recording = _record(_forms(url, picture, clients), clients, count=requests, duration_s=None)
+    recording = _record(forms(url, picture, clients), clients, count=requests, duration_s=None)
     return _summary(recording, recording.began_at, recording.ended_at)
 
 
-def _forms(url: str, picture: bytes, clients: int) -> SenderContext:
+def forms(url: str, picture: bytes, clients: int) -> SenderContext:
+    """Return the stress test's sender, which sends the picture as a form."""
     return Sender(url, [picture], clients, TIMEOUT_S)
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from benchmarks.bench.closed_loop import Round, send_for, send_so_many
+from benchmarks.bench.closed_loop import Round, SenderContext, forms, measure_for, send_so_many
 from benchmarks.bench.pace import Pace
 from benchmarks.fleet import Fleet, Server
 from benchmarks.processes import cpu_seconds
@@ -45,9 +45,14 @@ class RedisCost:
 
 
 def fleet_round(fleet: Fleet, picture: bytes, clients: int, pace: Pace) -> Round:
-    """Send requests for one round, and add the processor time of each process."""
+    """Send pictures as forms for one round, and add the processor time of each process."""
+    return sender_round(fleet, forms(fleet.urls()[0], picture, clients), clients, pace)
+
+
+def sender_round(fleet: Fleet, sender: SenderContext, clients: int, pace: Pace) -> Round:
+    """Do the same with any sender."""
     before = processor_seconds(fleet)
-    measured = send_for(fleet.urls()[0], picture, clients, pace.seconds, pace.warm_up_s)
+    measured = measure_for(sender, clients, pace.seconds, pace.warm_up_s)
     cpu_s = {name: seconds - before[name] for name, seconds in processor_seconds(fleet).items()}
     return replace(measured, cpu_ms=measured.cpu_ms | {name: s / measured.answered * 1000 for name, s in cpu_s.items()})
 

@@ -1,4 +1,4 @@
-"""Sends one picture as the body of requests, which all of the compared services take."""
+"""Sends the same body with each request, by default a picture, which all of the compared services take."""
 
 import http.client
 import threading
@@ -8,8 +8,6 @@ from urllib.parse import urlsplit
 
 from clients.sender import Reply
 
-HEADERS = {"Content-Type": "image/jpeg"}
-
 
 class BodySender:
     """Keeps a connection open for each thread; safe to use from many threads.
@@ -18,14 +16,16 @@ class BodySender:
 
     Args:
         url: where requests go.
-        picture: the file's content.
+        body: such as a picture's file.
         timeout_s: when a request is given up for which nothing comes, in seconds.
+        content_type: of the body.
     """
 
-    def __init__(self, url: str, picture: bytes, timeout_s: float) -> None:
+    def __init__(self, url: str, body: bytes, timeout_s: float, content_type: str = "image/jpeg") -> None:
         parts = urlsplit(url)
         self._host, self._path = parts.netloc, parts.path
-        self._picture = picture
+        self._body = body
+        self._headers = {"Content-Type": content_type}
         self._timeout_s = timeout_s
         self._thread = threading.local()
         self._connections: list[http.client.HTTPConnection] = []
@@ -40,10 +40,10 @@ class BodySender:
             connection.close()
 
     def request(self) -> Reply:
-        """Send the picture and return what came back."""
+        """Send the body and return what came back."""
         connection = self._connection()
         try:
-            connection.request("POST", self._path, self._picture, HEADERS)
+            connection.request("POST", self._path, self._body, self._headers)
             response = connection.getresponse()
             response.read()
         except (OSError, http.client.HTTPException) as error:

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from benchmarks.bench.closed_loop import NoAnswer, send_for, send_so_many
+from benchmarks.bench.closed_loop import NoAnswer, forms, measure_for, send_so_many
 from tools.embedded_redis import free_port
 
 ANSWER = b'{"success": true}'
@@ -64,14 +64,14 @@ def test_so_many_requests_are_sent_over_one_connection_per_client(stub: Threadin
 
 
 def test_the_warm_up_does_not_count(stub: ThreadingHTTPServer) -> None:
-    measured = send_for(url_of(stub), b"picture", clients=2, seconds=0.2, warm_up_s=0.4)
+    measured = measure_for(forms(url_of(stub), b"picture", clients=2), clients=2, seconds=0.2, warm_up_s=0.4)
     assert measured.seconds >= 0.6
     assert measured.images_per_s * 0.2 < measured.answered * 0.9
 
 
 def test_when_all_answers_come_after_the_window_the_whole_round_is_measured(stub: ThreadingHTTPServer) -> None:
     Stub.delay_s = 0.4
-    measured = send_for(url_of(stub), b"picture", clients=2, seconds=0.2, warm_up_s=0)
+    measured = measure_for(forms(url_of(stub), b"picture", clients=2), clients=2, seconds=0.2, warm_up_s=0)
     assert measured.answered == 2
     assert measured.images_per_s == pytest.approx(2 / measured.seconds)
 

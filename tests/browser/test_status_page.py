@@ -10,13 +10,14 @@ import pytest
 import requests
 from playwright.sync_api import Page, expect
 
+from benchmarks.nginx import nginx_command
 from benchmarks.services import Services, answers, wait_until
 from jobs.heartbeat import Heartbeat
 from jobs.protocol import WorkerInfo
 from settings import Settings
 from tests.conftest import INFO, Client, picture
 from tests.support.browser import OpenPage
-from tests.support.nginx import installed_nginx, nginx_command
+from tests.support.nginx import installed_nginx
 from tests.support.page_actions import button
 from tests.support.status_page import announced, cell, load, look_again, look_away, row, summary
 from tools.embedded_redis import embedded_redis, free_port
@@ -118,8 +119,9 @@ def test_behind_a_load_balancer_the_counts_of_two_web_servers_are_summed_up(
 ) -> None:
     urls = [page_services.start_web_server(IMAGE_QUEUE="two")[1] for _ in range(2)]
     port = free_port()
-    balancer = [f"127.0.0.1:{port}", [url.removeprefix("http://") for url in urls]]
-    nginx = page_services.start_command(nginx_command(installed_nginx(), tmp_path, *balancer))  # type: ignore[arg-type]
+    addresses = [url.removeprefix("http://") for url in urls]
+    command = nginx_command(installed_nginx(), tmp_path, f"127.0.0.1:{port}", addresses)
+    nginx = page_services.start_command(command)
     wait_until(lambda: answers(f"http://127.0.0.1:{port}/livez"))
     page = open_page(f"http://127.0.0.1:{port}/status")
     expect(page.locator("#detail")).to_have_text(re.compile("^2 web servers: .+, .+"))

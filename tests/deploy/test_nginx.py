@@ -23,12 +23,12 @@ from settings import Settings
 from tests.conftest import picture
 from tests.deploy.conftest import API_KEY, Site
 from tools.embedded_redis import free_port
-from web.app import FORM_OVERHEAD_BYTES
+from web.uploads import max_body_bytes
 
 CLIENTS = 8
 # So many before something happens, and so many after it.
 ANSWERS = 60
-DEFAULT_MAX_UPLOAD_BYTES = Settings.model_fields["max_upload_bytes"].default
+MAX_BODY_BYTES = max_body_bytes(Settings(_env_file=None))  # type: ignore[call-arg]
 
 
 def outcomes_while(happening: Callable[[], object], url: str) -> Counter[str]:
@@ -74,7 +74,7 @@ def test_the_configuration_is_valid_and_nginx_warns_of_nothing(nginx_path: str, 
 
 def test_its_limits_fit_the_defaults_of_the_service() -> None:
     largest_kib = setting_of_nginx(r"client_max_body_size (\d+)k;")
-    assert largest_kib * 1024 == DEFAULT_MAX_UPLOAD_BYTES + FORM_OVERHEAD_BYTES
+    assert largest_kib * 1024 == MAX_BODY_BYTES
     assert setting_of_nginx(r"proxy_read_timeout (\d+)s;") > Settings.model_fields["request_timeout_s"].default
 
 
@@ -102,7 +102,7 @@ def test_metrics_are_not_for_everybody(shared_site: Site) -> None:
 
 
 def test_an_upload_that_is_too_large_is_a_problem_like_the_services_own(shared_site: Site) -> None:
-    upload = bytes(DEFAULT_MAX_UPLOAD_BYTES + FORM_OVERHEAD_BYTES + 1)
+    upload = bytes(MAX_BODY_BYTES + 1)
     response = requests.post(f"{shared_site.url}/predict", data=upload, timeout=30)
     assert response.headers["Content-Type"] == "application/problem+json"
     assert "nginx/" not in response.headers["Server"]

@@ -11,7 +11,7 @@ from benchmarks.services import Services, wait_until
 from jobs.protocol import Keys
 from settings import Settings
 from tests.conftest import Client, MakeSettings
-from tests.support.clients import label, post, posting
+from tests.support.clients import label, labels, post, post_all, posting
 from tests.support.faults import FAST_DETECTION, HARMLESS, busy, claims, start_faulty_worker
 from worker.service import STUCK_EXIT_CODE
 
@@ -30,6 +30,22 @@ def test_a_killed_workers_jobs_are_done_by_another(services: Services, client: C
         doomed.popen.kill()
         doomed.popen.wait()
         assert [label(future.result()) for future in futures] == ["red", "green", "blue"]
+
+
+def test_a_killed_worker_costs_a_request_with_several_pictures_none_of_them(
+    services: Services, client: Client, keys: Keys
+) -> None:
+    doomed = start_faulty_worker(services, delay_s=60)
+    web_server, url = services.start_web_server()
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(post_all, url, *HARMLESS)
+        wait_until(lambda: busy(client, keys, doomed))
+        start_faulty_worker(services)
+        doomed.popen.kill()
+        doomed.popen.wait()
+        assert labels(answer.result()) == HARMLESS
+    # What it had not taken stayed in the queue.
+    assert 1 <= web_server.output.count("job_orphaned") < len(HARMLESS)
 
 
 def test_workers_killed_repeatedly_under_load_lose_no_job(services: Services, client: Client, keys: Keys) -> None:

@@ -11,7 +11,7 @@ from jobs.monitor import QueueMonitor
 from jobs.protocol import Keys
 from settings import Settings
 from tests.conftest import PIXELS, Client, MakeSettings
-from tests.support.fake_worker import process_jobs, request_deadline, submitted_job, unreachable
+from tests.support.fake_worker import classify_one, process_jobs, request_deadline, submitted_job, unreachable
 from tools.embedded_redis import free_port
 
 
@@ -20,7 +20,7 @@ def test_a_full_queue_refuses_jobs(make_settings: MakeSettings, client: Client) 
     settings = make_settings(queue_capacity=2)
     client.rpush(Keys(settings).queue, "x", "y")
     with pytest.raises(QueueUnavailable, match="full") as refused:
-        JobClient(settings).classify(PIXELS, "a" * 32, request_deadline(settings))
+        classify_one(JobClient(settings), PIXELS, "a" * 32, request_deadline(settings))
     assert refused.value.retry_after_s == 1
     assert client.llen(Keys(settings).queue) == 2
 
@@ -30,7 +30,7 @@ def test_a_queue_accepts_as_many_jobs_as_its_capacity(make_settings: MakeSetting
     settings = make_settings(queue_capacity=2, request_timeout_s=0.1)
     client.rpush(keys.queue, "x")
     with pytest.raises(DeadlineExceeded):
-        JobClient(settings).classify(PIXELS, "a" * 32, request_deadline(settings))
+        classify_one(JobClient(settings), PIXELS, "a" * 32, request_deadline(settings))
     assert client.llen(keys.queue) == 2
 
 
@@ -44,7 +44,7 @@ def test_refusals_are_cached_and_checks_of_an_open_queue_cost_nothing(
     jobs = JobClient(settings)
     jobs.check_admission()
     with pytest.raises(QueueUnavailable, match="full"):
-        jobs.classify(PIXELS, "a" * 32, request_deadline(settings))
+        classify_one(jobs, PIXELS, "a" * 32, request_deadline(settings))
     with pytest.raises(QueueUnavailable, match="full"):
         jobs.check_admission()
     client.delete(Keys(settings).queue)
@@ -69,7 +69,7 @@ def test_jobs_are_queued_for_a_grace_period_after_the_last_heartbeat(
     settings = make_settings(worker_grace_s=10, request_timeout_s=0.1)
     client.zadd(keys.workers, {"was here": client.time()[0] - seen_s_ago})
     with pytest.raises(QueueUnavailable if seen_s_ago > 10 else DeadlineExceeded):
-        JobClient(settings).classify(PIXELS, "a" * 32, request_deadline(settings))
+        classify_one(JobClient(settings), PIXELS, "a" * 32, request_deadline(settings))
     assert client.llen(keys.queue) == length
 
 
@@ -85,7 +85,7 @@ def test_a_queue_that_was_full_accepts_jobs_again(make_settings: MakeSettings, c
 
 def test_without_a_worker_jobs_are_refused(settings: Settings, client: Client) -> None:
     with pytest.raises(QueueUnavailable, match="No worker") as refused:
-        JobClient(settings).classify(PIXELS, "a" * 32, request_deadline(settings))
+        classify_one(JobClient(settings), PIXELS, "a" * 32, request_deadline(settings))
     assert refused.value.retry_after_s == 5
     assert client.llen(Keys(settings).queue) == 0
 
@@ -96,7 +96,7 @@ def test_a_check_that_redis_cannot_answer_leaves_the_decision_to_the_push(
     monkeypatch.setattr(admission, "REFUSAL_TTL_S", 0)
     jobs = JobClient(settings)
     with pytest.raises(QueueUnavailable, match="No worker"):
-        jobs.classify(PIXELS, "a" * 32, request_deadline(settings))
+        classify_one(jobs, PIXELS, "a" * 32, request_deadline(settings))
     monkeypatch.setattr(jobs._admission._redis, "eval", unreachable)
     jobs.check_admission()
 
@@ -107,7 +107,7 @@ def test_without_redis_requests_fail_at_once_and_are_named_in_the_log(
     settings = make_settings(redis_url=f"redis://127.0.0.1:{free_port()}/0")
     jobs = JobClient(settings)
     with pytest.raises(QueueUnavailable, match="out of reach"):
-        jobs.classify(PIXELS, "a" * 32, request_deadline(settings))
+        classify_one(jobs, PIXELS, "a" * 32, request_deadline(settings))
     assert [record.fields["id"] for record in caplog.records] == ["a" * 32]  # type: ignore[attr-defined]
     with pytest.raises(QueueUnavailable, match="out of reach"):
         QueueMonitor(settings).workers()

@@ -1,5 +1,6 @@
 """The web server's end of the queue, with a real Redis and a fake worker."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -13,7 +14,7 @@ from jobs.protocol import Job, JobResult, Keys
 from jobs.recovery import Recovery
 from settings import Settings
 from tests.conftest import INFO, PIXELS, Client, MakeSettings, heartbeat
-from tests.support.fake_worker import process_jobs, request_deadline, result_of, submitted_job
+from tests.support.fake_worker import classify_one, process_jobs, request_deadline, result_of, submitted_job
 
 
 @pytest.mark.usefixtures("live_worker")
@@ -21,7 +22,7 @@ def test_each_of_many_concurrent_jobs_gets_its_own_result(settings: Settings) ->
     jobs = JobClient(settings)
     ids = [f"{number:032x}" for number in range(100)]
     with ThreadPoolExecutor(50) as pool:
-        results = pool.map(lambda job_id: jobs.classify(PIXELS, job_id, request_deadline(settings)), ids)
+        results = pool.map(lambda job_id: classify_one(jobs, PIXELS, job_id, request_deadline(settings)), ids)
         process_jobs(settings, len(ids))
         labels = [result.predictions[0].label for result in results]
     assert labels == [f"label of {job_id}" for job_id in ids]
@@ -29,8 +30,8 @@ def test_each_of_many_concurrent_jobs_gets_its_own_result(settings: Settings) ->
 
 @pytest.mark.usefixtures("live_worker")
 def test_results_arrive_by_notification_without_polling(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    polls: list[str] = []
-    monkeypatch.setattr(Recovery, "locate", lambda _self, job_id: polls.append(job_id))
+    polls: list[Job] = []
+    monkeypatch.setattr(Recovery, "locate", lambda _self, jobs: polls.extend(jobs))
     with submitted_job(settings) as future:
         process_jobs(settings, 1)
         future.result()
@@ -72,7 +73,7 @@ def test_a_workers_error_is_raised_for_the_request(settings: Settings) -> None:
 def test_a_request_without_a_result_fails_at_its_deadline(make_settings: MakeSettings) -> None:
     settings = make_settings(request_timeout_s=0.3, poll_interval_s=0.1)
     with pytest.raises(DeadlineExceeded, match="seconds"):
-        JobClient(settings).classify(PIXELS, "a" * 32, request_deadline(settings))
+        classify_one(JobClient(settings), PIXELS, "a" * 32, request_deadline(settings))
 
 
 @pytest.mark.usefixtures("live_worker")
@@ -144,11 +145,11 @@ def test_unreadable_results_end_at_the_deadline_and_cause_no_more_looks_than_non
     looks: list[Job] = []
     locate = Recovery.locate
 
-    def publish_and_locate(recovery: Recovery, job: Job) -> object:
-        looks.append(job)
+    def publish_and_locate(recovery: Recovery, jobs: Sequence[Job]) -> object:
+        looks.extend(jobs)
         for _ in range(100):
             client.publish(key, "junk")
-        return locate(recovery, job)
+        return locate(recovery, jobs)
 
     monkeypatch.setattr(Recovery, "locate", publish_and_locate)
     client.set(key, "junk")

@@ -17,7 +17,7 @@ from jobs.monitor import QueueMonitor
 from jobs.reply_channels import ReplyChannels
 from settings import Settings
 from tests.conftest import PIXELS, MakeSettings, heartbeat
-from tests.support.fake_worker import process_jobs, request_deadline, submitted_job
+from tests.support.fake_worker import classify_one, process_jobs, request_deadline, submitted_job
 from tests.support.hanging_redis import silent_server, suspended_redis, unreachable_server
 from tools.embedded_redis import embedded_redis
 
@@ -114,7 +114,7 @@ def test_a_black_hole_refuses_requests_and_readiness_in_time(
     with black_hole() as url:
         settings = make_settings(redis_url=url)
         jobs, monitor = JobClient(settings), QueueMonitor(settings)
-        for call in (monitor.check_queue, lambda: jobs.classify(PIXELS, "a" * 32, request_deadline(settings))):
+        for call in (monitor.check_queue, lambda: classify_one(jobs, PIXELS, "a" * 32, request_deadline(settings))):
             began = time.monotonic()
             with pytest.raises(QueueUnavailable, match="out of reach") as refused:
                 call()

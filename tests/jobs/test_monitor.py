@@ -13,7 +13,7 @@ from jobs.monitor import QueueMonitor
 from jobs.protocol import Keys
 from settings import Settings
 from tests.conftest import INFO, PIXELS, Client, MakeSettings
-from tests.support.fake_worker import request_deadline
+from tests.support.fake_worker import classify_one, request_deadline
 from tests.support.hanging_redis import unreachable_server
 
 HEARTBEAT = json.loads(INFO.to_json())
@@ -143,5 +143,5 @@ def test_a_key_of_the_wrong_type_refuses_jobs_and_keeps_none(
     client.delete(getattr(keys, key))
     client.set(getattr(keys, key), "x")
     with pytest.raises(QueueUnavailable, match="/readyz names it"):
-        JobClient(settings).classify(PIXELS, "a" * 32, request_deadline(settings))
+        classify_one(JobClient(settings), PIXELS, "a" * 32, request_deadline(settings))
     assert client.type(keys.queue) in ("none", "string")

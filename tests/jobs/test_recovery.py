@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ from jobs.protocol import Job, Keys
 from jobs.recovery import Recovery
 from settings import Settings
 from tests.conftest import PIXELS, Client, MakeSettings
-from tests.support.fake_worker import process_jobs, request_deadline, result_of, submitted_job
+from tests.support.fake_worker import classify_one, process_jobs, request_deadline, result_of, submitted_job
 
 pytestmark = pytest.mark.usefixtures("live_worker")
 ID = "a" * 32
@@ -35,9 +36,9 @@ def polls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     locate = Recovery.locate
 
-    def record(recovery: Recovery, job: Job) -> tuple[JobState, bytes]:
-        found = locate(recovery, job)
-        seen.append(found[0])
+    def record(recovery: Recovery, jobs: Sequence[Job]) -> list[tuple[JobState, bytes]]:
+        found = locate(recovery, jobs)
+        seen.extend(state for state, _ in found)
         return found
 
     monkeypatch.setattr(Recovery, "locate", record)
@@ -142,7 +143,7 @@ def test_a_job_is_requeued_only_after_two_consecutive_polls_found_it_lost(
     states = iter(
         [*((JobState(state), b"") for state in seen), (JobState.ANSWERED, result_of(Job(ID, b"", 0)).to_json())]
     )
-    monkeypatch.setattr(Recovery, "locate", lambda *_: next(states))
+    monkeypatch.setattr(Recovery, "locate", lambda *_: [next(states)])
     with submitted_job(settings) as future:
         assert future.result().id == ID
     assert client.llen(keys.queue) == 1 + pushes
@@ -177,7 +178,7 @@ def test_failed_polls_and_pushes_are_retried_and_only_what_took_place_is_reporte
     recovery = jobs._recovery
     monkeypatch.setattr(recovery, "_locate_script", fails_at_first("poll", recovery._locate_script))
     with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(jobs.classify, PIXELS, ID, request_deadline(settings))
+        future = pool.submit(classify_one, jobs, PIXELS, ID, request_deadline(settings))
         wait_until(lambda: failed.count("poll") == MANY_POLLS)
         assert client.llen(keys.queue) == 1
         monkeypatch.setattr(recovery._redis, "pipeline", fails_at_first("push", recovery._redis.pipeline))
@@ -192,7 +193,7 @@ def test_failed_polls_and_pushes_are_retried_and_only_what_took_place_is_reporte
 
 def test_the_job_of_a_client_that_hung_up_is_withdrawn(settings: Settings, client: Client, keys: Keys) -> None:
     with pytest.raises(ClientGone):
-        JobClient(settings).classify(PIXELS, ID, time.monotonic() + 30, client_gone=lambda: True)
+        classify_one(JobClient(settings), PIXELS, ID, time.monotonic() + 30, client_gone=lambda: True)
     assert client.llen(keys.queue) == 0
 
 
@@ -200,7 +201,7 @@ def test_a_lost_job_is_requeued_in_the_time_of_another_master(settings: Settings
     ahead_s = 100
     jobs = JobClient(settings)
     with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(jobs.classify, PIXELS, ID, request_deadline(settings))
+        future = pool.submit(classify_one, jobs, PIXELS, ID, request_deadline(settings))
         lost = take(client, keys)
         # As when the offset has been read again, from a server whose clock is ahead.
         jobs._clock._offset_s = cast(float, jobs._clock._offset_s) + ahead_s

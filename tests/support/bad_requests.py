@@ -46,7 +46,7 @@ FORMS = [
     Request("a file of no field", lambda: form(RED, 'filename="a.png"'), 400, "no file .* `image`"),
     Request("a text field", lambda: form(b"castle.jpg", 'name="image"'), 400, "text, not a file"),
     Request("a large text field", lambda: form(padded(5_000_000), 'name="image"'), 400, "text, not a file"),
-    Request("two files", lambda: multipart(part(RED), part(RED)), 400, "several pictures"),
+    Request("33 files", lambda: multipart(*[part(RED)] * 33), 400, "33 pictures; at most 32"),
     Request("two fields", lambda: multipart(part(b"text", 'name="file"; filename="a"'), part(RED)), 200, LABEL),
     Request("a file and a text", lambda: multipart(part(b"text", 'name="image"'), part(RED)), 200, LABEL),
     Request(
@@ -88,7 +88,8 @@ LENGTHS = [
     Request("a file one byte too large", lambda: form(padded(MAX_BYTES + 1)), 413, f"at most {MAX_BYTES} bytes"),
     Request("a body of 11 MB", lambda: typed(padded(TOO_MANY_BYTES)), 413, f"at most {MAX_BYTES} bytes"),
     Request("a file of 50 MB", lambda: form(bytes(50_000_000)), 413, f"at most {MAX_BYTES} bytes"),
-    Request("a text field of 11 MB", lambda: form(bytes(TOO_MANY_BYTES), 'name="image"'), 413, "at most"),
+    Request("a text field of 11 MB", lambda: form(bytes(TOO_MANY_BYTES), 'name="image"'), 400, "text, not a file"),
+    Request("a body of 70 MB", lambda: typed(bytes(70_000_000)), 413, "all together 67108864"),
     Request(
         "11 MB from a client that closes",
         lambda: post(padded(TOO_MANY_BYTES), "Content-Type: image/png", "Connection: close"),

@@ -13,10 +13,22 @@ def post(url: str, colour: str) -> requests.Response:
     return requests.post(f"{url}/predict", files={"image": picture(colour)}, timeout=60)
 
 
+def post_all(url: str, *colours: str) -> requests.Response:
+    """Send pictures in one request."""
+    return requests.post(f"{url}/predict", files=[("image", picture(colour)) for colour in colours], timeout=60)
+
+
 def label(response: requests.Response) -> str:
     assert response.status_code == 200, response.text
     top: str = response.json()["predictions"][0]["label"]
     return top
+
+
+def labels(response: requests.Response) -> list[str]:
+    """Return the likeliest class of each picture of a request, or its problem's detail."""
+    assert response.status_code == 200, response.text
+    results = response.json()["results"]
+    return [result["predictions"][0]["label"] if result["success"] else result["detail"] for result in results]
 
 
 @contextmanager

@@ -1,12 +1,13 @@
 """Both ends of the queue in one process: a client that submits jobs, and a fake worker that processes them."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 import redis
 
+from errors import ServiceError
 from jobs.client import JobClient
 from jobs.clock import RedisClock
 from jobs.connection import connect
@@ -19,6 +20,16 @@ from tests.conftest import PIXELS
 def request_deadline(settings: Settings) -> float:
     """The deadline of a request that arrives now."""
     return time.monotonic() + settings.request_timeout_s
+
+
+def classify_one(
+    jobs: JobClient, pixels: bytes, job_id: str, deadline: float, client_gone: Callable[[], bool] = lambda: False
+) -> JobResult:
+    """Have one picture classified; raise what it gets instead of a result."""
+    outcome = jobs.classify({job_id: pixels}, deadline, client_gone)[job_id]
+    if isinstance(outcome, ServiceError):
+        raise outcome
+    return outcome
 
 
 def new_job(settings: Settings, job_id: str, timeout_s: float = 30) -> Job:
@@ -49,4 +60,4 @@ def process_jobs(settings: Settings, count: int) -> None:
 def submitted_job(settings: Settings, job_id: str = "a" * 32) -> Iterator[Future[JobResult]]:
     """Submit a job from a thread, and yield the future of its result."""
     with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(JobClient(settings).classify, PIXELS, job_id, request_deadline(settings))
+        yield pool.submit(classify_one, JobClient(settings), PIXELS, job_id, request_deadline(settings))

@@ -1,18 +1,26 @@
 """A stub of the queue, behind a real web app."""
 
 import io
+from collections.abc import Mapping
 
 from flask import Flask
 
+from errors import DeadlineExceeded, JobFailed
 from jobs.monitor import LivingWorker
 from jobs.observers import QueueState
 from jobs.protocol import JobResult, Prediction, WorkerInfo
+from jobs.waiting_job import Outcome
+from pictures.cell_pool import CellPool
 from settings import Settings
 from tests.conftest import INFO
 from web.app import create_app
 from web.request_scope import RequestObserver
 
 PREDICTIONS = tuple(Prediction(f"label_{rank}", 0.5 / (rank + 1), 9 - rank) for rank in range(5))
+
+
+def result_of(job_id: str) -> JobResult:
+    return JobResult(job_id, "w1", "resnet50", PREDICTIONS, inference_s=0.0, batch_size=1, precision="bfloat16")
 
 
 class StubQueue:
@@ -28,13 +36,15 @@ class StubQueue:
         pass
 
     def classify(
-        self, pixels: bytes, job_id: str, deadline: float, client_gone: object, traceparent: str | None
-    ) -> JobResult:
-        self.pixels.append(pixels)
+        self, pictures: Mapping[str, bytes], deadline: float, client_gone: object, traceparent: str | None
+    ) -> dict[str, Outcome]:
+        self.pixels += pictures.values()
         self.traceparents.append(traceparent)
+        if isinstance(self.error, JobFailed | DeadlineExceeded):
+            return dict.fromkeys(pictures, self.error)
         if self.error:
             raise self.error
-        return JobResult(job_id, "w1", "resnet50", PREDICTIONS, inference_s=0.0, batch_size=1, precision="bfloat16")
+        return {name: result_of(name) for name in pictures}
 
     def check_queue(self) -> None:
         pass
@@ -51,9 +61,9 @@ class StubQueue:
         return QueueState(depth=3, capacity=512, workers=len(self.alive))
 
 
-def stub_app(settings: Settings, queue: StubQueue, *observers: RequestObserver) -> Flask:
+def stub_app(settings: Settings, queue: StubQueue, *observers: RequestObserver, cells: CellPool | None = None) -> Flask:
     """The web app with the stub as its job client and its queue monitor."""
-    return create_app(settings, queue, queue, observers=observers)  # type: ignore[arg-type]
+    return create_app(settings, queue, queue, cells=cells, observers=observers)  # type: ignore[arg-type]
 
 
 def form(upload: bytes, field: str = "image") -> dict[str, object]:

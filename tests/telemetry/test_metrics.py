@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -222,8 +223,8 @@ def test_requeued_jobs_are_counted(settings: Settings, services: Services, clien
 def test_a_polled_result_is_counted_as_polled() -> None:
     metrics = WebMetrics()
     metrics.delivered(Delivery.POLLED)
-    metrics.finished(RequestRecord("1", "POST", "/predict", "/predict", cache="hit", status=200))
-    metrics.classified(0.1, 0.2, JobResult("1", "w", "m", inference_s=0.3, batch_size=4))
+    metrics.finished(RequestRecord("1", "POST", "/predict", "/predict", cache=Counter(hit=1), status=200))
+    metrics.classified(0.1, 0.2, [JobResult("1", "w", "m", inference_s=0.3, batch_size=4)])
     text = metrics.text().decode()
     assert 'classifier_results_total{via="polled"} 1.0\n' in text
     assert 'classifier_results_total{via="notified"} 0.0\n' in text

@@ -20,12 +20,13 @@ from openapi_spec_validator.readers import read_from_filename
 from schemathesis.specs.openapi import checks
 
 from benchmarks.services import Services
-from errors import ClientGone, QueueUnavailable, ServiceError
+from errors import ClientGone, DeadlineExceeded, QueueUnavailable, ServiceError
 from jobs.connection import RETRY_AFTER_S
 from project import PROJECT_DIR
 from settings import Settings
 from tests.conftest import INFO, MakeSettings, picture
 from tests.support.stub_queue import StubQueue, form, stub_app
+from tests.web.test_app import multipart
 from web import status as web_status
 
 DESCRIPTION: dict[str, Any] = dict(read_from_filename(str(PROJECT_DIR / "web" / "openapi.yaml"))[0])
@@ -98,6 +99,20 @@ def test_every_error_that_the_service_can_raise_is_as_described(
 def test_an_unexpected_error_is_as_described(http: FlaskClient, queue: StubQueue) -> None:
     queue.error = ZeroDivisionError("why")
     assert_as_described("/predict", "POST", http.post("/predict", data=form(picture())))
+
+
+@pytest.mark.parametrize(
+    ("bad", "error", "status"),
+    [(b"no picture", None, 200), (picture(), DeadlineExceeded("late"), 504)],
+    ids=["one is bad", "none has classes"],
+)
+def test_responses_to_several_pictures_are_as_described(
+    bad: bytes, error: ServiceError | None, status: int, http: FlaskClient, queue: StubQueue
+) -> None:
+    queue.error = error
+    response = http.post("/predict", **multipart(("a.png", picture()), ("b.png", bad)))
+    assert response.status_code == status
+    assert_as_described("/predict", "POST", response)
 
 
 def test_both_responses_of_readyz_are_as_described(http: FlaskClient, queue: StubQueue) -> None:

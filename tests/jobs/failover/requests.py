@@ -9,7 +9,7 @@ from jobs.client import JobClient
 from settings import Settings
 from tests.conftest import heartbeat
 from tests.support.batch_loops import ONE_PIXEL, HeldNetwork, lanes
-from tests.support.fake_worker import request_deadline
+from tests.support.fake_worker import classify_one, request_deadline
 
 QUICK: dict[str, object] = {**ONE_PIXEL, "poll_interval_s": 0.3, "heartbeat_ttl_s": 2}
 # From when another master was elected.
@@ -28,7 +28,7 @@ def working(settings: Settings) -> Iterator[HeldNetwork]:
 
 def classify(jobs: JobClient, settings: Settings, name: int = 0) -> str:
     """Have the picture of this name classified."""
-    result = jobs.classify(bytes([name] * 3), f"{next(numbers):032x}", request_deadline(settings))
+    result = classify_one(jobs, bytes([name] * 3), f"{next(numbers):032x}", request_deadline(settings))
     return result.predictions[0].label
 
 

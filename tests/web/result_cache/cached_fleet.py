@@ -1,10 +1,14 @@
 """A web app with a cache in a real Redis, in front of stub workers whose network a test can change."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from errors import ServiceError
 from jobs.protocol import JobResult, Keys, WorkerInfo
+from jobs.waiting_job import Outcome
 from settings import Settings
 from tests.conftest import Client, picture
 from tests.support.stub_queue import StubQueue, form, stub_app
@@ -29,11 +33,14 @@ class Fleet(StubQueue):
         return self.alive
 
     def classify(
-        self, pixels: bytes, job_id: str, deadline: float, client_gone: object, traceparent: str | None
-    ) -> JobResult:
-        result = super().classify(pixels, job_id, deadline, client_gone, traceparent)
+        self, pictures: Mapping[str, bytes], deadline: float, client_gone: object, traceparent: str | None
+    ) -> dict[str, Outcome]:
+        outcomes = super().classify(pictures, deadline, client_gone, traceparent)
         network = self.alive[-1].fingerprint if self.alive else ""
-        return JobResult(job_id, "w1", network, result.predictions, inference_s=0.01, batch_size=1, fingerprint=network)
+        return {
+            name: replace(outcome, model=network, fingerprint=network) if isinstance(outcome, JobResult) else outcome
+            for name, outcome in outcomes.items()
+        }
 
 
 def http_client(settings: Settings, fleet: Fleet) -> FlaskClient:

@@ -69,5 +69,5 @@ def test_a_cache_that_failed_is_not_used_for_a_moment(
     cache = result_cache.ResultCache(
         make_settings(cache_ttl_s=60, redis_url=f"redis://127.0.0.1:{free_port()}/0"), fleet.workers
     )
-    assert [cache.find("name") for _ in range(3)] == [None] * 3
+    assert [cache.find(["name"]) for _ in range(3)] == [[None]] * 3
     assert caplog.text.count("cache_failed") == 1

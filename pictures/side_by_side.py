@@ -1,0 +1,42 @@
+"""Decodes the pictures of one request, a few of them at once."""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from errors import ClientGone, ServiceError
+from pictures.cell_pool import CellPool
+
+# Cells are first come, first served, so a request waits for at most so many pictures of each of the others.
+MAX_AT_ONCE = 4
+
+
+def decode_all(
+    cells: CellPool, uploads: Sequence[bytes], client_gone: Callable[[], bool]
+) -> list[bytes | ServiceError]:
+    """Return the pixels of each picture, or why it has none; see `CellPool.decode`.
+
+    Args:
+        cells: decode, and limit the time until they have begun with the last picture.
+        uploads: the contents of the files.
+        client_gone: tells whether the client has hung up; asked by several threads.
+
+    Raises:
+        ClientGone: the client has hung up.
+    """
+    began = time.perf_counter()
+
+    def decode(upload: bytes) -> bytes | ServiceError:
+        try:
+            return cells.decode(upload, client_gone, began)
+        except ClientGone:
+            raise
+        except ServiceError as error:
+            return error
+
+    if len(uploads) == 1:
+        return [decode(uploads[0])]
+    at_once = min(MAX_AT_ONCE, len(os.sched_getaffinity(0)))
+    with ThreadPoolExecutor(at_once, thread_name_prefix="decode") as pool:
+        return list(pool.map(decode, uploads))
