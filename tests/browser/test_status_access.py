@@ -18,12 +18,6 @@ from tests.support.status_page import announced, cell, load, summary
 GOOD = re.compile("good|warning")
 
 
-@pytest.fixture
-def settings(redis_url: str) -> Settings:
-    """Those of the worker that all tests of the pages share."""
-    return Settings(_env_file=None, redis_url=redis_url, key_prefix="page:")  # type: ignore[call-arg, arg-type]
-
-
 def check(page: Page) -> None:
     results = Axe().run(page)
     assert results.violations_count == 0, results.generate_report()
@@ -31,10 +25,14 @@ def check(page: Page) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_violations(
-    open_page: OpenPage, page_url: str, page_services: Services, settings: Settings, scheme: Literal["light", "dark"]
+    open_page: OpenPage,
+    page_url: str,
+    page_services: Services,
+    page_settings: Settings,
+    scheme: Literal["light", "dark"],
 ) -> None:
     page = open_page(f"{page_url}/status", color_scheme=scheme)
-    with load(page_url), Heartbeat(settings, WorkerInfo("leaves", "m", "e", 1, "", "h", 1), loops=1):
+    with load(page_url), Heartbeat(page_settings, WorkerInfo("leaves", "m", "e", 1, "", "h", 1), loops=1):
         requests.post(f"{page_url}/predict", data=b"{}", headers={"Content-Type": "application/json"}, timeout=60)
         expect(cell(page, "Workers", "leaves", "State")).to_have_text("alive")
         expect(page.locator("#rate path.line.requests")).to_have_attribute("d", re.compile("L"))
@@ -53,10 +51,12 @@ def test_axe_finds_no_violations_in_the_form_for_the_key(open_page: OpenPage, pa
     check(page)
 
 
-def test_a_narrow_screen_needs_no_horizontal_scrolling(open_page: OpenPage, page_url: str, settings: Settings) -> None:
+def test_a_narrow_screen_needs_no_horizontal_scrolling(
+    open_page: OpenPage, page_url: str, page_settings: Settings
+) -> None:
     page = open_page(f"{page_url}/status", viewport={"width": 320, "height": 640})
     long = "x" * 100
-    with Heartbeat(settings, WorkerInfo(long, long, long, 1, "", long, 1), loops=1):
+    with Heartbeat(page_settings, WorkerInfo(long, long, long, 1, "", long, 1), loops=1):
         expect(page.get_by_role("rowheader").filter(has_text=long)).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") == 0
         # A style sheet that makes blocks of rows must leave the table a table.

@@ -4,16 +4,18 @@ import logging
 import re
 import signal
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import requests
 from playwright.sync_api import Page, expect
+from pydantic import SecretStr
 
 from benchmarks.nginx import nginx_command
 from benchmarks.services import Services, answers, wait_until
 from jobs.heartbeat import Heartbeat
-from jobs.protocol import WorkerInfo
+from jobs.protocol import Keys, WorkerInfo
 from settings import Settings
 from tests.conftest import INFO, Client, picture
 from tests.support.browser import OpenPage
@@ -31,12 +33,6 @@ def page(open_page: OpenPage, page_url: str) -> Page:
     page = open_page(f"{page_url}/status")
     expect(summary(page)).to_have_attribute("data-state", re.compile("good|warning"))
     return page
-
-
-@pytest.fixture
-def settings(redis_url: str) -> Settings:
-    """Those of the worker that all tests of the pages share."""
-    return Settings(_env_file=None, redis_url=redis_url, key_prefix="page:")  # type: ignore[call-arg, arg-type]
 
 
 def name_of(worker_log: str) -> str:
@@ -80,26 +76,29 @@ def test_the_death_of_a_killed_worker_is_shown_within_5_seconds(
     expect(row(page, "Workers", name)).to_contain_text("s ago")
 
 
-def test_a_worker_that_is_told_to_stop_has_stopped_and_not_died(page: Page, settings: Settings) -> None:
-    with Heartbeat(settings, WorkerInfo("leaves", "m", "e", 1, "", "h", 1), loops=1):
+def test_a_worker_that_is_told_to_stop_has_stopped_and_not_died(page: Page, page_settings: Settings) -> None:
+    with Heartbeat(page_settings, WorkerInfo("leaves", "m", "e", 1, "", "h", 1), loops=1):
         expect(cell(page, "Workers", "leaves", "State")).to_have_text("alive")
     expect(cell(page, "Workers", "leaves", "State")).to_have_text("stopped")
     expect(announced(page)).to_contain_text("Worker leaves stopped.")
 
 
-def test_a_worker_of_an_earlier_version_is_listed_without_what_it_does_not_tell(page: Page, client: Client) -> None:
+def test_a_worker_of_an_earlier_version_is_listed_without_what_it_does_not_tell(
+    page: Page, client: Client, page_settings: Settings
+) -> None:
+    keys = Keys(page_settings)
     earlier = INFO.to_json().replace(b',"uptime_s":null', b"").replace(b'"w1"', b'"earlier"')
-    client.zadd("page:workers", {"earlier": client.time()[0] + 60})
-    client.set("page:worker:earlier", earlier)
+    client.zadd(keys.workers, {"earlier": client.time()[0] + 60})
+    client.set(keys.worker("earlier"), earlier)
     expect(cell(page, "Workers", "earlier", "State")).to_have_text("alive")
     expect(cell(page, "Workers", "earlier", "Up for")).to_have_text("\u2013")
-    client.delete("page:worker:earlier")
+    client.delete(keys.worker("earlier"))
     expect(cell(page, "Workers", "earlier", "State")).to_have_text("stopped")
 
 
-def test_what_workers_tell_is_shown_as_text(page: Page, settings: Settings) -> None:
+def test_what_workers_tell_is_shown_as_text(page: Page, page_settings: Settings) -> None:
     markup = "<img src=x onerror=alert(1)>"
-    with Heartbeat(settings, WorkerInfo(markup, markup, markup, 1, "", markup, 1), loops=1):
+    with Heartbeat(page_settings, WorkerInfo(markup, markup, markup, 1, "", markup, 1), loops=1):
         expect(row(page, "Workers", markup)).to_contain_text(markup)
     assert page.locator("#workers img").count() == 0
     expect(announced(page)).to_contain_text(f"Worker {markup} stopped.")
@@ -152,19 +151,25 @@ def test_an_api_key_is_asked_for_where_one_is_needed(open_page: OpenPage, page_s
 
 
 def test_while_redis_is_away_the_page_says_so_and_it_goes_on_afterwards(
-    open_page: OpenPage, page_services: Services, settings: Settings
+    open_page: OpenPage, page_services: Services, page_settings: Settings
 ) -> None:
     port = free_port()
     _, url = page_services.start_web_server(REDIS_URL=f"redis://127.0.0.1:{port}")
     page = open_page(f"{url}/status")
     expect(summary(page)).to_have_text("Redis cannot be read")
     expect(page.locator("#servers tbody tr")).to_have_count(1)
-    with embedded_redis(port=port) as redis_url:
+    with ExitStack() as redis:
+        redis_url = redis.enter_context(embedded_redis(port=port))
         expect(summary(page)).to_have_text("No worker is alive")
-        elsewhere = settings.model_copy(update={"redis_url": type(settings.redis_url)(redis_url)})
-        with Heartbeat(elsewhere, INFO, loops=1):
+        state = cell(page, "Workers", INFO.name, "State")
+        with Heartbeat(page_settings.model_copy(update={"redis_url": SecretStr(redis_url)}), INFO, loops=1):
             expect(summary(page)).to_have_text("1 worker alive")
-    expect(summary(page)).to_have_text("Redis cannot be read")
+            redis.close()
+            expect(summary(page)).to_have_text("Redis cannot be read")
+            expect(state).to_have_text("unknown")
+            redis.enter_context(embedded_redis(port=port))
+            expect(state).to_have_text("alive")
+        expect(state).to_have_text("stopped")
 
 
 def test_a_web_server_that_cannot_be_reached_is_shown_and_so_is_its_return(page: Page) -> None:
@@ -172,6 +177,7 @@ def test_a_web_server_that_cannot_be_reached_is_shown_and_so_is_its_return(page:
     expect(summary(page)).to_have_text("No web server can be reached")
     expect(announced(page)).to_contain_text("No web server can be reached.")
     expect(page.locator("#workers tr[data-state=unknown]").first).to_be_visible()
+    expect(page.locator("#queue .depth b")).to_have_text("\u2013")
     page.context.set_offline(False)
     expect(page.locator("#workers tr[data-state=alive]").first).to_be_visible()
     expect(announced(page)).to_contain_text("alive.")

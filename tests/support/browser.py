@@ -14,6 +14,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 TIMEOUT_MS = 30_000
 # So that labels have underscores, which the page shows as spaces.
 LABEL_PREFIX = "pure_"
+KEY_PREFIX = "page:"
 
 OpenPage = Callable[..., Page]
 
@@ -50,7 +51,7 @@ def page_services(
         "max_upload_bytes": 500_000,
         "max_image_pixels": 500_000,
     }
-    values = {"redis_url": redis_url, "key_prefix": "page:", "server_name": "test"} | colour_network | own
+    values = {"redis_url": redis_url, "key_prefix": KEY_PREFIX, "server_name": "test"} | colour_network | own
     services = Services(Settings(_env_file=None, **values), folder)  # type: ignore[call-arg, arg-type]
     try:
         services.start_worker()
@@ -58,6 +59,12 @@ def page_services(
     finally:
         services.close()
     assert services.running() == []
+
+
+@pytest.fixture(scope="session")
+def page_settings(redis_url: str) -> Settings:
+    """Where the worker of all tests of the pages is, for more that send heartbeats there."""
+    return Settings(_env_file=None, redis_url=redis_url, key_prefix=KEY_PREFIX)  # type: ignore[call-arg, arg-type]
 
 
 @pytest.fixture(scope="session")

@@ -104,8 +104,10 @@ function healthOf(heartbeats, queue, reason) {
 }
 
 function showProblem({ heading, detail, wantsKey }) {
-  workers.lose(Date.now() / 1000);
-  showFigures(Date.now() / 1000);
+  const at = Date.now() / 1000;
+  workers.lose(at);
+  history.add({ at, ...figures(null), depth: null });
+  showFigures(at);
   showHealth("bad", heading, detail, []);
   if (!wantsKey) return;
   element["key-form"].hidden = false;
