@@ -72,7 +72,7 @@ class _Thread:
 
     def _loop(self) -> None:
         while self._given.acquire():
-            call = self._call
+            call, self._call = self._call, None  # or an idle thread would keep its last request in memory
             if call is None:
                 return
             while call is not None:

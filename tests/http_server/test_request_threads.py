@@ -1,6 +1,7 @@
 """Threads for requests: as many as allowed, the warmest first."""
 
 import threading
+import weakref
 
 import pytest
 
@@ -28,6 +29,15 @@ def test_no_more_calls_run_at_once_than_there_are_threads_and_the_others_follow_
     go_on.set()
     wait_until(lambda: len(order) == 20)
     assert [number for number in order if number >= 2] == sorted(order)[2:]
+    threads.close()
+
+
+def test_an_idle_thread_keeps_nothing_of_its_last_call() -> None:
+    threads, body = RequestThreads(1), threading.Event()
+    kept = weakref.ref(body)
+    threads.submit(body.set)
+    del body
+    wait_until(lambda: kept() is None)
     threads.close()
 
 
