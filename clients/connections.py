@@ -44,7 +44,9 @@ class Connections:
         Raises:
             urllib3.exceptions.HTTPError: none came.
         """
-        return self._pool.urlopen("POST", self._url, body, self._headers | dict(headers), retries=False)
+        headers = self._headers | dict(headers)
+        # The host is another one than the pool's where that leads to a proxy.
+        return self._pool.urlopen("POST", self._url, body, headers, retries=False, assert_same_host=False)
 
     def close(self) -> None:
         """Close those that are idle."""

@@ -9,13 +9,20 @@ GOOD = b'{"success": true, "predictions": [{"label": "red", "probability": 1.0}]
 
 
 class Busy(ThreadingHTTPServer):
-    """Answers with the statuses that it is given, one after the other, and then with 200."""
+    """Is ready, and answers with the statuses that it is given, one after the other, and then with 200.
+
+    Attributes:
+        answers: cleared, it keeps its clients waiting.
+    """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.statuses: list[int] = []
         self.retry_after: str | None = "0"
         self.authorizations: list[str | None] = []
+        self.bodies: list[bytes] = []
+        self.answers = threading.Event()
+        self.answers.set()
 
     @property
     def url(self) -> str:
@@ -25,11 +32,18 @@ class Busy(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: Busy
 
+    def do_GET(self) -> None:
+        self._send(200, b'{"ready": true}')
+
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.authorizations.append(self.headers["Authorization"])
         status = self.server.statuses.pop(0) if self.server.statuses else 200
         body = GOOD if status == 200 else b'{"success": false, "status": %d, "detail": "of the service"}' % status
+        self.server.answers.wait()
+        self._send(status, body)
+
+    def _send(self, status: int, body: bytes) -> None:
         self.send_response(status)
         if status in (429, 503) and self.server.retry_after:
             self.send_header("Retry-After", self.server.retry_after)
@@ -45,8 +59,9 @@ class _Handler(BaseHTTPRequestHandler):
 def busy_service() -> Iterator[Busy]:
     """Run such a service during the block."""
     with Busy() as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server
+        server.answers.set()
         server.shutdown()
         thread.join()
