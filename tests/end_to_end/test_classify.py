@@ -163,21 +163,21 @@ def test_a_second_signal_does_not_wait_for_answers(services: Services, photos: P
 
 
 def test_no_file_fails_while_the_service_is_away(services: Services, tmp_path: Path) -> None:
-    photos, out, port = tmp_path / "photos", tmp_path / "answers.csv", free_port()
-    make_files(photos, 200)
-    services.start_worker()
-    url = f"http://127.0.0.1:{port}"
-    web_server = services.start("run_web_server.py", PORT=port)
-    client = services.start_command(command(photos, "--out", out, "--concurrency", 4, "--wait", 60, "--url", url))
-    wait_until(lambda: out.exists() and out.read_text().count("\n") > 20)
-    web_server.stop(signal.SIGKILL)
-    web_server.signal_group(signal.SIGKILL)
+    photos, out, count = tmp_path / "photos", tmp_path / "answers.csv", 300
+    make_files(photos, count)
+    with busy_service() as busy:
+        busy.answers.clear()
+        client = services.start_command(command(photos, "--out", out, "--concurrency", 4, "--url", busy.url))
+        wait_until(lambda: len(busy.bodies) == 4)
     wait_until(lambda: "The service does not classify (no answer: connection refused); trying again." in client.output)
-    services.start("run_web_server.py", PORT=port)
-    assert client.popen.wait(100) == 0
+    rows_before = out.read_text().count("\n") - 1
+    assert 4 <= rows_before < count
+    with busy_service(busy.server_port):
+        assert client.popen.wait(60) == 0
     assert "The service classifies again." in client.output
-    assert "failed" not in client.output
-    assert TableCheck.of(out, photos).good
+    assert f"classified: {count}\n" in client.output
+    check = TableCheck.of(out, photos)
+    assert (check.lines, check.twice, check.missing) == (count, 0, 0)
 
 
 def test_a_service_that_refuses_for_too_long_ends_the_run_which_says_how_to_go_on(photos: Path, tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ class Busy(ThreadingHTTPServer):
         answers: cleared, it keeps its clients waiting.
     """
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, port: int) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
         self.statuses: list[int] = []
         self.retry_after: str | None = "0"
         self.authorizations: list[str | None] = []
@@ -56,9 +56,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def busy_service() -> Iterator[Busy]:
-    """Run such a service during the block."""
-    with Busy() as server:
+def busy_service(port: int = 0) -> Iterator[Busy]:
+    """Run such a service during the block, by default on a free port."""
+    with Busy(port) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server
