@@ -17,8 +17,10 @@ from clients.pace import GaveUp, Pace
 from clients.picture_upload import Picture, Unreadable, opened
 from clients.rows import GOOD, Row
 
-# The service has too much to do, whatever the picture.
-BUSY = (429, 503)
+# A limit of this client, which holds for each of its requests.
+TOO_MANY_REQUESTS = 429
+# The service does not take any picture now.
+BUSY = (TOO_MANY_REQUESTS, 503)
 # Nobody has answered: the upload was too slow, or a proxy or a web server has waited in vain.
 UNANSWERED = (408, 502, 504)
 # What every other picture would get, too.
@@ -71,11 +73,13 @@ class Classification:
             result = self._send(picture)
             if isinstance(result, Row):
                 return result
-            others_answered = self._pace.back_off(began, result.problem, result.retry_after_s)
+            is_limit = result.status == TOO_MANY_REQUESTS
+            wait = self._pace.back_off(began, result.problem, result.retry_after_s, everyone=is_limit)
             # Where others are answered, it may be the picture itself on which the service breaks.
-            tries += others_answered and result.status not in BUSY
+            tries += wait.others_answered and result.status not in BUSY
             if tries == TRIES:
                 return replace(picture.row, status=result.status, problem=result.problem)
+            self._pace.rest(wait.seconds)
         return None
 
     def _send(self, picture: Picture) -> Row | Setback:

@@ -7,6 +7,7 @@ number a little, so that it grows by one in the time in which all in flight are 
 import threading
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 FIRST_LIMIT = 8
 # Between tries where the service says nothing of when to come again, in seconds: the first is for one web server's
@@ -16,6 +17,18 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 5.0
 
 class GaveUp(Exception):
     """The run cannot go on; the message says why."""
+
+
+class Wait(NamedTuple):
+    """What is to be done with a request that was refused.
+
+    Attributes:
+        seconds: how long to wait before it is sent again.
+        others_answered: the service has answered others since the request began.
+    """
+
+    seconds: float
+    others_answered: bool
 
 
 class Pace:
@@ -36,7 +49,7 @@ class Pace:
         self._resume_at = self._backed_off_at = self._answered_at = float("-inf")
         self._wait_s = FIRST_WAIT_S
         self._trouble: tuple[float, str] | None = None
-        self._stopped = False
+        self._stopped = threading.Event()
         self._changed = threading.Condition()
 
     @property
@@ -63,7 +76,7 @@ class Pace:
     def begin(self) -> float | None:
         """Wait until a request may begin, and return the time then; None once the run ends."""
         with self._changed:
-            while not self._stopped:
+            while not self._stopped.is_set():
                 if self.is_open:
                     self._in_flight += 1
                     return self._now()
@@ -85,15 +98,17 @@ class Pace:
             self._limit = min(self._most, self._limit + 1 / self._limit)
             self._end()
 
-    def back_off(self, began: float, reason: str, retry_after_s: float | None = None) -> bool:
-        """End a request that the service has refused or not answered; return whether it has answered others since.
+    def back_off(self, began: float, reason: str, retry_after_s: float | None = None, everyone: bool = False) -> Wait:
+        """End a request that the service has refused or not answered, and halve the number of requests.
 
-        Those that were in flight together count once.
+        Those that were in flight together count once. A service that is full answers others meanwhile, so only this
+        request waits, unless their number is down to one.
 
         Args:
             began: what `begin` has returned.
             reason: why.
             retry_after_s: when the service wants to be asked again, in seconds.
+            everyone: all requests have to wait.
 
         Raises:
             GaveUp: that is too late, or has gone on for too long.
@@ -102,21 +117,25 @@ class Pace:
             self._end()
             now = self._now()
             since, _ = self._trouble = (self._trouble[0] if self._trouble else now, reason)
+            wait_s = self._wait_s if retry_after_s is None else retry_after_s
+            if now + wait_s > since + self._give_up_s:
+                raise GaveUp(f"the service has not classified anything for {now - since:.0f} s: {reason}")
             if began >= self._backed_off_at:
                 self._backed_off_at = now
                 self._limit = max(1.0, self._limit / 2)
-                self._resume_at = now + self._wait_s
                 self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S)
-            if retry_after_s is not None:
-                self._resume_at = max(self._resume_at, now + retry_after_s)
-            if self._resume_at > since + self._give_up_s:
-                raise GaveUp(f"the service has not classified anything for {now - since:.0f} s: {reason}")
-            return self._answered_at > began
+            if everyone or self.limit == 1:
+                self._resume_at = max(self._resume_at, now + wait_s)
+            return Wait(wait_s, others_answered=self._answered_at > began)
+
+    def rest(self, seconds: float) -> None:
+        """Wait so long, or until the end of the run."""
+        self._stopped.wait(seconds)
 
     def stop(self) -> None:
         """Let no more requests begin."""
         with self._changed:
-            self._stopped = True
+            self._stopped.set()
             self._changed.notify_all()
 
     def _end(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 from clients import pace as pace_module
 from clients.classification import TRIES, Classification
 from clients.connections import Connections, environment_proxy
-from clients.pace import GaveUp, Pace
+from clients.pace import GaveUp, Pace, Wait
 from clients.picture_upload import Picture
 from clients.rows import Row
 from clients.walk import Found
@@ -44,9 +44,9 @@ def classify(url: str, path: Path, give_up_s: float = 60) -> Row | None:
         connections.close()
 
 
-def others_are_answered(pace: Pace, *_: object) -> bool:
+def others_are_answered(pace: Pace, *_: object, **__: object) -> Wait:
     pace.leave()
-    return True
+    return Wait(0, others_answered=True)
 
 
 def test_a_busy_service_is_asked_again_however_often(busy: Busy, file: Path) -> None:

@@ -49,22 +49,45 @@ def test_refusals_of_what_was_in_flight_together_halve_the_number_once(clock: Cl
     assert pace.limit == FIRST_LIMIT // 4
 
 
-def test_nothing_begins_before_the_time_that_the_service_has_named(clock: Clock) -> None:
+def test_a_service_that_is_full_keeps_only_the_refused_request_waiting(clock: Clock) -> None:
     pace = Pace(64, 60, clock)
-    pace.back_off(begun(pace), "busy", 7)
-    waiting = threading.Thread(target=pace.begin)
-    waiting.start()
-    waiting.join(0.1)
-    assert waiting.is_alive()
+    assert pace.back_off(begun(pace), "full", 7).seconds == 7
+    assert pace.is_open
+    assert pace.back_off(begun(pace), "no answer").seconds > 0
+    assert pace.is_open
+
+
+@pytest.mark.parametrize(("most", "everyone"), [(64, True), (1, False)])
+def test_nothing_begins_before_the_time_that_holds_for_every_request(most: int, everyone: bool, clock: Clock) -> None:
+    pace = Pace(most, 60, clock)
+    pace.back_off(begun(pace), "limited", 7, everyone=everyone)
+    clock.now_s = 6.9
+    assert not pace.is_open
+    clock.now_s = 7
+    assert pace.begin() == 7
+
+
+def test_the_end_of_the_run_wakes_whoever_waits(clock: Clock) -> None:
+    pace = Pace(1, 60, clock)
+    pace.back_off(begun(pace), "busy", 50)
+    waiting = [threading.Thread(target=pace.begin), threading.Thread(target=pace.rest, args=(50,))]
+    for thread in waiting:
+        thread.start()
     pace.stop()
-    waiting.join()
-    clock.now_s = 7.1
-    pace = Pace(64, 60, clock)
-    assert pace.begin() == 7.1
+    for thread in waiting:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert pace.begin() is None
 
 
 def test_while_the_service_is_away_the_waits_grow_and_only_one_asks(clock: Clock) -> None:
     pace = Pace(64, 3600, clock)
+    while pace.limit > 1:
+        pace.back_off(begun(pace), "connection refused")
+        clock.now_s += 0.001
+    clock.now_s = 60
+    begun(pace)
+    pace.answered()
     waits = []
     for _ in range(8):
         before = clock.now_s
@@ -100,7 +123,8 @@ def test_an_answer_ends_the_trouble(clock: Clock) -> None:
     pace.answered()
     assert pace.trouble is None
     clock.now_s = 70
-    assert not pace.back_off(begun(pace), "connection refused")
+    pace.back_off(begun(pace), "connection refused")
+    assert pace.trouble == (0.0, "connection refused")
 
 
 def test_it_tells_whether_others_were_answered_since(clock: Clock) -> None:
@@ -108,4 +132,6 @@ def test_it_tells_whether_others_were_answered_since(clock: Clock) -> None:
     first, _ = begun(pace), begun(pace)
     clock.now_s = 1
     pace.answered()
-    assert pace.back_off(first, "connection reset")
+    assert pace.back_off(first, "connection reset").others_answered
+    clock.now_s = 2
+    assert not pace.back_off(begun(pace), "connection reset").others_answered
