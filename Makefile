@@ -18,12 +18,14 @@ SENTINEL ?=
 # 1: `make chaos` with each process on a host of its own, and faults of the network; needs root.
 NETWORK ?=
 REQUESTS ?= 20000
+# Of `make folder`.
+FILES ?= 100000
 # Of `make accuracy`; OPTIONS also of `make compare`.
 PICTURES ?=
 OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test quick network lint lock logs hooks audit bench compare chaos siege soak accuracy clean
+.PHONY: help install run demo test quick network lint lock logs hooks audit bench compare chaos siege soak folder accuracy clean
 
 help:  ## list these commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## */\t/' | expand -t 12
@@ -82,6 +84,9 @@ siege: $(VENV)/installed-dev  ## send costly pictures and hold slow connections 
 
 soak: $(VENV)/installed-dev  ## send many requests and see whether memory grows: make soak REQUESTS=20000
 	@$(BIN)/python -m benchmarks.soak --requests $(REQUESTS)
+
+folder: $(VENV)/installed-dev  ## classify a folder, break the service meanwhile, check the table: make folder FILES=100000
+	@$(BIN)/python -m benchmarks.folder --files $(FILES)
 
 accuracy: $(VENV)/installed  ## measure how often the service is right: make accuracy PICTURES=folder
 	@$(BIN)/python -m tools.accuracy $(OPTIONS) -- "$(PICTURES)"

@@ -97,7 +97,7 @@ class Settings(BaseSettings):
 
     # Secrets, separated by commas.
     api_keys: SecretStr = SecretStr("")
-    # Sent by the two clients.
+    # Sent by the clients.
     api_key: SecretStr = SecretStr("")
     rate_limit: str = ""
     trusted_proxies: Annotated[int, Field(ge=0)] = 0

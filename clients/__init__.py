@@ -1,1 +1,1 @@
-"""The parts of the two clients, `simple_request.py` and `stress_test.py`."""
+"""The parts of the three clients, `simple_request.py`, `classify.py` and `stress_test.py`."""

@@ -16,7 +16,7 @@ _REACHABLE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # nosec B104
 
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that both clients have; their defaults come from the environment and `.env`."""
+    """Add the options that all clients have; their defaults come from the environment and `.env`."""
     variables = {name.upper(): value for name, value in dotenv_values(PROJECT_DIR / ".env").items()} | os.environ
     url = service_url(variables.get("HOST") or "127.0.0.1", variables.get("PORT") or "5000")
     parser.add_argument("--version", action="version", version=VERSION)

@@ -48,9 +48,14 @@ class Results:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
+    def finished(self) -> int:
+        """How many have had their answer, or failed."""
+        return len(self.samples)
+
+    @property
     def in_flight(self) -> int:
         """How many were due and have not finished."""
-        return self.begun - len(self.samples)
+        return self.begun - self.finished
 
     def add(self, sample: Sample) -> None:
         """Count a finished request."""

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Self
 
 import urllib3
-from urllib3.connectionpool import connection_from_url
 from urllib3.exceptions import HTTPError
 
-from clients.send_again import causes, send_again
+from clients.connections import Connections, reason
+from clients.send_again import send_again
 
 
 class Reply(NamedTuple):
@@ -22,8 +22,7 @@ class Reply(NamedTuple):
 class Sender:
     """One service and the pictures for it, sent in turn; safe to use from many threads.
 
-    It is light, since it often shares the machine with the service: forms are encoded once, and urllib3 costs a quarter
-    of what `requests` does.
+    It is light, since it often shares the machine with the service: forms are encoded once.
 
     Args:
         url: of the service.
@@ -48,10 +47,7 @@ class Sender:
     ) -> None:
         forms = [urllib3.encode_multipart_formdata({"image": ("image", picture)}) for picture in pictures]
         self._forms = itertools.cycle(forms)
-        self._headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
-        # Each request takes the connection that was used last, so there are never more than are needed at once.
-        self._pool = connection_from_url(url, maxsize=connections, timeout=timeout_s, retries=False)
-        self._url = f"{url}/predict"
+        self._connections = Connections(url, connections, timeout_s, api_key)
         # No further try is begun after this time.
         self._retry_s = timeout_s if retry else 0.0
         self.retries = 0
@@ -61,7 +57,7 @@ class Sender:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.close()
+        self._connections.close()
 
     def send(self) -> str:
         """Send the next picture; return the HTTP status, or why there was no answer."""
@@ -70,26 +66,13 @@ class Sender:
     def request(self) -> Reply:
         """Send the next picture and return what came back."""
         body, content_type = next(self._forms)
-        headers = self._headers | {"Content-Type": content_type}
+        headers = {"Content-Type": content_type}
         try:
-            response = send_again(
-                lambda: self._pool.urlopen("POST", self._url, body, headers), self._retry_s, self._count_retry
-            )
+            response = send_again(lambda: self._connections.post(body, headers), self._retry_s, self._count_retry)
         except HTTPError as error:
-            return Reply(_reason(error), {})
+            return Reply(reason(error), {})
         return Reply(str(response.status), response.headers)
 
     def _count_retry(self, _wait_s: float) -> None:
         with self._lock:
             self.retries += 1
-
-
-def _reason(error: BaseException) -> str:
-    """Return the system's words for what is behind an error of urllib3."""
-    chain = list(causes(error))
-    for cause in chain:
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror.lower()
-    if any(isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError) for cause in chain):
-        return "timeout"
-    return "connection lost" if isinstance(error, urllib3.exceptions.ProtocolError) else type(error).__name__

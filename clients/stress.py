@@ -38,7 +38,7 @@ def run_stress_test(args: argparse.Namespace, default_image: Path) -> int:
     with (
         Sender(args.url, images, connections, args.timeout, args.api_key, args.retry) as sender,
         stop_on_signal() as stop,
-        progress_bar(count, "requests", stop) as tick,
+        progress_bar(lambda: count, "requests", stop) as tick,
     ):
         load = Load(sender.send, stop, tick)
         with suppress(KeyboardInterrupt):  # the second Ctrl-C, with which requests in flight are given up

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from benchmarks.services import run_script
 from project import PROJECT_DIR, VERSION
 
-ENTRY_POINTS = ["run_model_server.py", "run_web_server.py", "simple_request.py", "stress_test.py"]
+ENTRY_POINTS = ["classify.py", "run_model_server.py", "run_web_server.py", "simple_request.py", "stress_test.py"]
 BASE = {
     "errors": set(),
     "helpers": set(),

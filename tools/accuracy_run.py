@@ -26,7 +26,7 @@ def classify_all(
     with (
         _Classifier(pictures, url, api_key) as classifier,
         stop_on_signal() as stop,
-        progress_bar(len(pictures), "pictures", stop) as tick,
+        progress_bar(lambda: len(pictures), "pictures", stop) as tick,
     ):
         load = Load(classifier.send, stop, tick)
         with suppress(KeyboardInterrupt):  # the second Ctrl-C, with which requests in flight are given up

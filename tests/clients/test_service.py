@@ -1,58 +1,18 @@
 """A client and a service that is busy, asks for a key, or lies behind a proxy; the service is made by hand."""
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from benchmarks.services import run_script
+from tests.support.busy_service import Busy, busy_service
 from tools.embedded_redis import free_port
-
-GOOD = b'{"success": true, "predictions": [{"label": "red", "probability": 1.0}]}'
-
-
-class Busy(ThreadingHTTPServer):
-    """Answers with the statuses that it is given, one after the other, and then with 200."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.statuses: list[int] = []
-        self.retry_after: str | None = "0"
-        self.authorizations: list[str | None] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Busy
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.authorizations.append(self.headers["Authorization"])
-        status = self.server.statuses.pop(0) if self.server.statuses else 200
-        body = GOOD if status == 200 else b'{"success": false, "status": %d, "detail": "of the service"}' % status
-        self.send_response(status)
-        if status in (429, 503) and self.server.retry_after:
-            self.send_header("Retry-After", self.server.retry_after)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 @pytest.fixture
 def busy() -> Iterator[Busy]:
-    with Busy() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with busy_service() as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.mark.parametrize("status", [429, 503])

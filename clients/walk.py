@@ -1,0 +1,132 @@
+"""Finds the files that a command line names, one after the other, however many there are.
+
+In memory are only the names in the folder that is walked just now, and in those above it.
+"""
+
+import glob
+import os
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import NamedTuple
+
+from clients.picture_files import SUFFIXES
+
+
+class Found(NamedTuple):
+    """A file, or a name in whose place none was found, with the reason."""
+
+    path: str
+    problem: str | None = None
+
+
+def walk(names: Iterable[str]) -> Iterator[Found]:
+    """Yield files, the pictures below folders, and both in place of each pattern, in the order of their names.
+
+    Pictures are known by the endings of their names; whatever is named itself, or by a pattern, is taken without that.
+    Hidden files and links to folders are left out, unless they are named.
+
+    Args:
+        names: of files and folders, or patterns as a shell has them; `**` stands for any folders.
+    """
+    for name in names:
+        if os.path.lexists(name) or not glob.has_magic(name):
+            yield from _named(str(Path(name)))
+            continue
+        matched = False
+        for path in _matching(*_split(name)):
+            matched = True
+            yield from _named(path)
+        if not matched:
+            yield Found(name, "No file has such a name")
+
+
+def _named(path: str) -> Iterator[Found]:
+    if os.path.isdir(path):
+        yield from _below(path)
+    else:
+        yield Found(path)
+
+
+def _below(top: str) -> Iterator[Found]:
+    """Yield the pictures below a folder. It is a loop, since folders may lie in each other hundreds deep."""
+    pending = [("", [f"{top}/"])]
+    while pending:
+        folder, names = pending[-1]
+        if not names:
+            pending.pop()
+            continue
+        path = os.path.join(folder, names.pop())
+        if not path.endswith("/"):
+            yield Found(path)
+            continue
+        path = path.rstrip("/") or "/"
+        try:
+            pending.append((path, _names(path)))
+        except OSError as error:
+            yield Found(path, error.strerror)
+
+
+def _names(folder: str) -> list[str]:
+    """Return the names of a folder's pictures and folders, these with a slash at the end, the last one first.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    with os.scandir(folder) as entries:
+        visible = (entry for entry in entries if not entry.name.startswith("."))
+        names = [f"{entry.name}/" if _is_folder(entry) else entry.name for entry in visible if _is_taken(entry)]
+    names.sort(reverse=True)
+    return names
+
+
+def _is_taken(entry: "os.DirEntry[str]") -> bool:
+    return _is_folder(entry) or (os.path.splitext(entry.name)[1].lower() in SUFFIXES and _is_file(entry))
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    return entry.is_dir(follow_symlinks=False)
+
+
+def _is_file(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # whoever reads it will find out
+        return True
+
+
+def _split(pattern: str) -> tuple[str, list[str]]:
+    """Return the folder with which a pattern begins, and its parts from the first one with a wildcard."""
+    parts = Path(pattern).parts
+    fixed = next(number for number, part in enumerate(parts) if glob.has_magic(part))
+    return os.path.join("", *parts[:fixed]), list(parts[fixed:])
+
+
+def _matching(folder: str, parts: list[str]) -> Iterator[str]:
+    """Yield the files and folders whose paths match; folders that cannot be read have none."""
+    if not parts:
+        if os.path.lexists(folder):
+            yield folder
+        return
+    first, *rest = parts
+    if not glob.has_magic(first):
+        yield from _matching(os.path.join(folder, first), rest)
+        return
+    if first == "**":
+        yield from _matching(folder, rest)
+    for name, is_folder in _visible(folder):
+        path = os.path.join(folder, name)
+        if first == "**":
+            if is_folder and rest:
+                yield from _matching(path, parts)
+        elif fnmatchcase(name, first):
+            yield from _matching(path, rest)
+
+
+def _visible(folder: str) -> list[tuple[str, bool]]:
+    """Return the names in a folder, and whether each is a folder itself and no link."""
+    try:
+        with os.scandir(folder or ".") as entries:
+            return sorted((entry.name, _is_folder(entry)) for entry in entries if not entry.name.startswith("."))
+    except OSError:
+        return []

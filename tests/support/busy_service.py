@@ -1,0 +1,67 @@
+"""A service made by hand that is busy or refuses, as it is told."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+GOOD = b'{"success": true, "predictions": [{"label": "red", "probability": 1.0}]}'
+
+
+class Busy(ThreadingHTTPServer):
+    """Is ready, and answers with the statuses that it is given, one after the other, and then with 200.
+
+    Attributes:
+        answers: cleared, it keeps its clients waiting.
+    """
+
+    def __init__(self, port: int) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
+        self.statuses: list[int] = []
+        self.retry_after: str | None = "0"
+        self.authorizations: list[str | None] = []
+        self.bodies: list[bytes] = []
+        self.answers = threading.Event()
+        self.answers.set()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Busy
+
+    def do_GET(self) -> None:
+        self._send(200, b'{"ready": true}')
+
+    def do_POST(self) -> None:
+        self.server.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.authorizations.append(self.headers["Authorization"])
+        status = self.server.statuses.pop(0) if self.server.statuses else 200
+        body = GOOD if status == 200 else b'{"success": false, "status": %d, "detail": "of the service"}' % status
+        self.server.answers.wait()
+        self._send(status, body)
+
+    def _send(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        if status in (429, 503) and self.server.retry_after:
+            self.send_header("Retry-After", self.server.retry_after)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def busy_service(port: int = 0) -> Iterator[Busy]:
+    """Run such a service during the block, by default on a free port."""
+    with Busy(port) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.answers.set()
+        server.shutdown()
+        thread.join()
