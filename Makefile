@@ -8,8 +8,8 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check
 # Exact versions, for all supported Pythons, from the ranges in requirements*.txt. What is installed for the service is
 # what the tests had, so the second lock follows the first.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --custom-compile-command 'make lock'
-# Much of a test is waiting for processes: two files side by side on two cores take 0.6 of the time.
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --max-worker-restart 0
+# Much of a test is waiting for processes, so three files side by side keep two cores busy.
+PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --max-worker-restart 0
 # Of `make chaos`, `make siege` and `make soak`.
 SECONDS ?= 60
 SEED ?=

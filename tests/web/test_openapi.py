@@ -153,10 +153,10 @@ def test_the_running_service_is_as_described_for_generated_requests(
     services.start_worker(**colour_network)
     web_server, url = services.start_web_server(WEB_PROCESSES=1)
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.yaml"]
-    options = ["--generation-deterministic", "--max-examples", "200", "--no-color"]
+    options = ["--generation-deterministic", "--max-examples", "100", "--no-color"]
     # The hooks generate real pictures.
     environment = os.environ | {"SCHEMATHESIS_HOOKS": "tests.support.api_pictures", "PYTHONPATH": str(PROJECT_DIR)}
-    done = subprocess.run(command + options, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command + options, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     for status in (200, 400, 405):
         assert f"path=/predict status={status}" in web_server.output
