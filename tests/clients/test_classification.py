@@ -152,6 +152,23 @@ def test_another_machine_is_reached_through_the_environments_proxy(
     assert row.is_good
 
 
+def test_of_a_file_that_grows_no_more_is_sent_than_was_promised(
+    busy: Busy, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clients.picture_upload.os.fstat", lambda _: os.stat_result([0] * 6 + [400, 0, 0, 0]))
+    row = classify(busy.url, file)
+    assert row is not None
+    assert row.is_good
+    assert busy.bodies == [b"x" * 400]
+
+
+def test_the_api_key_is_sent(busy: Busy, file: Path) -> None:
+    connections = Connections(busy.url, 1, 60, api_key="secret")
+    Classification(connections, Pace(4, 60)).classify(Picture.of(Found(str(file))))
+    connections.close()
+    assert busy.authorizations == ["Bearer secret"]
+
+
 def test_a_file_that_is_too_large_or_none_is_not_sent(tmp_path: Path) -> None:
     path = tmp_path / "large.jpg"
     with path.open("wb") as large:
