@@ -1,5 +1,7 @@
 """Errors of a request. Each knows its HTTP status; one handler in the web server renders them."""
 
+from typing import Self
+
 
 class ServiceError(Exception):
     """An error with a message meant for the client.
@@ -16,6 +18,14 @@ class ServiceError(Exception):
         super().__init__(detail)
         self.detail = detail
         self.retry_after_s = retry_after_s
+
+    def detached(self) -> Self:
+        """Return this error without the frames in which it was raised, so that it can be kept among their results.
+
+        They hold the request's pictures, and with such a circle these would stay until the garbage collector comes.
+        """
+        self.__traceback__ = self.__cause__ = self.__context__ = None
+        return self
 
     @property
     def headers(self) -> dict[str, str]:

@@ -134,7 +134,7 @@ class JobClient:
                 try:
                     each.job = self._requeue(each.job, state, deadline, detail.decode(errors="backslashreplace"))
                 except JobFailed as error:
-                    each.outcome = error.with_traceback(None)  # which refers to the picture
+                    each.outcome = error.detached()
 
     def _requeue(self, job: Job, state: JobState, deadline: float, worker: str) -> Job:
         log(f"job_{state}", level="warning", **job.log_fields, attempt=job.attempt, worker=worker)

@@ -33,7 +33,7 @@ def decode_all(
         except ClientGone:
             raise
         except ServiceError as error:
-            return error.with_traceback(None)  # which refers to the upload
+            return error.detached()
 
     if len(uploads) == 1:
         return [decode(uploads[0])]

@@ -82,7 +82,7 @@ class Classification:
         try:
             self._jobs.check_admission()
         except QueueUnavailable as error:
-            return dict.fromkeys(uploads, error)
+            return dict.fromkeys(uploads, error.detached())
         started = time.perf_counter()
         decoded = dict(zip(uploads, decode_all(self._cells, list(uploads.values()), client_gone), strict=True))
         queued = time.perf_counter()
@@ -104,7 +104,7 @@ class Classification:
         try:
             return self._jobs.classify(pixels, deadline, client_gone, record.traceparent)
         except QueueUnavailable as error:
-            return dict.fromkeys(pixels, error)
+            return dict.fromkeys(pixels, error.detached())
 
 
 def _ids(request_id: str, count: int) -> list[str]:

@@ -44,7 +44,7 @@ def create_predict(
 
 def _answer_to_one(classified: Classified) -> Response:
     if isinstance(classified.outcome, ServiceError):
-        # Raised, it would refer to this request's pictures, which then would wait for the garbage collector.
+        # Not raised, since it would have to be detached again.
         return problem_response(classified.outcome)
     return _with_timing(jsonify(_result(classified)))
 

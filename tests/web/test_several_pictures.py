@@ -1,6 +1,7 @@
 """A request with several pictures: one answer, in which each picture has its classes or a problem of its own."""
 
 import base64
+import gc
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -8,7 +9,8 @@ from typing import Any
 import orjson
 import pytest
 from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
+from werkzeug.test import EnvironBuilder, TestResponse, run_wsgi_app
+from werkzeug.wrappers import Request
 
 from errors import DeadlineExceeded, QueueUnavailable, ServiceError
 from pictures.cell_pool import CellPool
@@ -41,6 +43,23 @@ def cells() -> Iterator[CellPool]:
 def make_http(make_settings: MakeSettings, queue: StubQueue, cells: CellPool) -> MakeHttp:
     """Makes a client of an app with the stub of the queue, or with another one."""
     return lambda stub=queue, **changes: stub_app(make_settings(**changes), stub, cells=cells).test_client()
+
+
+@pytest.fixture
+def collect() -> Iterator[Callable[[], list[object]]]:
+    """Has the garbage collector look for what nothing else would free, and returns that."""
+
+    def collect() -> list[object]:
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        gc.set_debug(0)
+        found = list(gc.garbage)
+        gc.garbage.clear()
+        return found
+
+    gc.disable()
+    yield collect
+    gc.enable()
 
 
 @pytest.fixture
@@ -236,6 +255,24 @@ def test_pictures_that_the_cache_knows_are_answered_while_the_queue_is_full(make
     response = post_form(http, RED, BLUE)
     assert response.status_code == 200
     assert statuses(response) == [200, 503]
+
+
+@pytest.mark.parametrize("uploads", [(RED,), (BAD,), (RED, BAD, BLUE)], ids=["one", "a bad one", "several"])
+@pytest.mark.parametrize("refused_by", ["check", "push", "nobody"])
+def test_errors_do_not_keep_pictures_until_the_garbage_collector_comes(
+    refused_by: str, uploads: tuple[bytes, ...], make_http: MakeHttp, collect: Callable[[], list[object]]
+) -> None:
+    fleet = Fleet()
+    fleet.refusal = QueueUnavailable("full", retry_after_s=1) if refused_by == "check" else None
+    fleet.error = QueueUnavailable("full", retry_after_s=1) if refused_by == "push" else None
+    app = make_http(fleet).application
+    for _ in range(2):  # the first one sets things up
+        gc.collect()
+        form = multipart(*[("a.png", upload) for upload in uploads])
+        environ = EnvironBuilder("/predict", method="POST", **form).get_environ()  # type: ignore[arg-type]
+        run_wsgi_app(app.wsgi_app, environ, buffered=True)
+        del environ
+    assert [each for each in collect() if isinstance(each, ServiceError | Request)] == []
 
 
 def test_an_unexpected_error_fails_the_whole_request_and_is_not_shown(http: FlaskClient, queue: StubQueue) -> None:
