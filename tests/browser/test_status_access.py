@@ -33,7 +33,7 @@ def test_axe_finds_no_violations(
 ) -> None:
     page = open_page(f"{page_url}/status", color_scheme=scheme)
     with load(page_url), Heartbeat(page_settings, WorkerInfo("leaves", "m", "e", 1, "", "h", 1), loops=1):
-        requests.post(f"{page_url}/predict", data=b"{}", headers={"Content-Type": "application/json"}, timeout=60)
+        requests.post(f"{page_url}/predict", data=b"words", headers={"Content-Type": "text/plain"}, timeout=60)
         expect(cell(page, "Workers", "leaves", "State")).to_have_text("alive")
         expect(page.locator("#rate path.line.requests")).to_have_attribute("d", re.compile("L"))
         check(page)  # at work, with an error

@@ -107,7 +107,7 @@ def test_errors_are_counted_by_status(page: Page, page_url: str) -> None:
     before = cell(page, "Errors", "415", "In all")
     count = int(before.inner_text()) if before.count() else 0
     for _ in range(3):
-        requests.post(f"{page_url}/predict", data=b"{}", headers={"Content-Type": "application/json"}, timeout=60)
+        requests.post(f"{page_url}/predict", data=b"words", headers={"Content-Type": "text/plain"}, timeout=60)
     expect(cell(page, "Errors", "415", "In all")).to_have_text(str(count + 3))
     expect(row(page, "Errors", "415")).to_contain_text("wrong format")
 
@@ -126,7 +126,7 @@ def test_behind_a_load_balancer_the_counts_of_two_web_servers_are_summed_up(
     expect(page.locator("#servers tbody tr")).to_have_count(2)
     for url, posts in zip(urls, (2, 5), strict=True):
         for _ in range(posts):
-            requests.post(f"{url}/predict", data=b"{}", headers={"Content-Type": "application/json"}, timeout=60)
+            requests.post(f"{url}/predict", data=b"words", headers={"Content-Type": "text/plain"}, timeout=60)
     expect(cell(page, "Errors", "415", "In all")).to_have_text("7")
     expect(cell(page, "Errors", "415", "Last minute")).to_have_text("7")
     nginx.stop()
