@@ -5,7 +5,7 @@ import { picturesPerS } from "./workers.js";
 import { count, decimal, span } from "./words.js";
 
 const ERRORS = {
-  400: "not a picture",
+  400: "not a picture, or a wrong request",
   401: "no API key, or a wrong one",
   405: "wrong method",
   408: "sent too slowly",
