@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 GOOD = b'{"success": true, "predictions": [{"label": "red", "probability": 1.0}]}'
@@ -49,7 +49,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Retry-After", self.server.retry_after)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        with suppress(BrokenPipeError):  # a client that was stopped does not wait
+            self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
         pass
