@@ -186,8 +186,8 @@ def test_nothing_is_asked_for_while_nobody_looks(page: Page) -> None:
     asked: list[str] = []
     page.clock.install()
     page.reload()
-    page.on("request", lambda request: asked.append(request.url) if "status.json" in request.url else None)
     look_away(page)
+    page.on("request", lambda request: asked.append(request.url) if "status.json" in request.url else None)
     page.clock.run_for(10_000)
     assert asked == []
     with page.expect_request("**/status.json"):
