@@ -10,6 +10,8 @@ from jobs.monitor import QueueMonitor
 from pictures.cell_pool import CellPool
 from settings import Settings
 from telemetry.web_metrics import WebMetrics
+from web.access import Access
+from web.classification import Classification
 from web.cors import allow_origins
 from web.health import create_health
 from web.json_answers import OrjsonProvider
@@ -57,9 +59,10 @@ def create_app(
     answer_errors(app, settings)
     app.register_blueprint(create_health(settings, monitor, metrics))
     identity = identity or ServerIdentity.new(settings)
-    app.register_blueprint(create_status(settings, monitor, metrics, identity))
+    access = Access(settings)
+    app.register_blueprint(create_status(settings, access, monitor, metrics, identity))
     cells = cells or CellPool(settings, metrics)
-    cache = ResultCache(settings, monitor.workers)
-    app.register_blueprint(create_predict(settings, jobs, cells, cache, metrics))
+    classification = Classification(settings, jobs, cells, ResultCache(settings, monitor.workers), metrics)
+    app.register_blueprint(create_predict(settings, access, classification))
     app.register_blueprint(create_pages(settings))
     return app

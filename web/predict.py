@@ -6,27 +6,19 @@ from flask import Blueprint, Response, jsonify, request
 
 from errors import ServiceError
 from http_server.wsgi import CLIENT_GONE
-from jobs.client import JobClient
 from jobs.protocol import JobResult, Prediction
-from pictures.cell_pool import CellPool
 from settings import Settings
 from telemetry.request_record import RequestRecord
-from telemetry.web_metrics import WebMetrics
 from web.access import Access
 from web.classification import Classification, Classified
 from web.problem_details import problem_of_picture, problem_response
 from web.request_scope import current_request
-from web.result_cache import ResultCache
 from web.uploads import uploaded_pictures
 
 
-def create_predict(
-    settings: Settings, jobs: JobClient, cells: CellPool, cache: ResultCache, metrics: WebMetrics
-) -> Blueprint:
+def create_predict(settings: Settings, access: Access, classification: Classification) -> Blueprint:
     """Return the route that classifies pictures."""
     blueprint = Blueprint("predict", __name__)
-    access = Access(settings)
-    classification = Classification(settings, jobs, cells, cache, metrics)
 
     @blueprint.post("/predict")
     def predict() -> Response:

@@ -19,11 +19,10 @@ REDIS_SLOW = "Redis did not answer in time."
 
 
 def create_status(
-    settings: Settings, monitor: QueueMonitor, metrics: WebMetrics, identity: ServerIdentity
+    settings: Settings, access: Access, monitor: QueueMonitor, metrics: WebMetrics, identity: ServerIdentity
 ) -> Blueprint:
     """Return the route of the status page's data."""
     blueprint = Blueprint("status", __name__)
-    access = Access(settings)
     server = identity if metrics.shared else identity.of_process()
 
     def report() -> dict[str, Any]:
