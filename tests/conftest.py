@@ -153,3 +153,9 @@ def served(
     finally:
         services.close()
     assert services.running() == []
+
+
+@pytest.fixture
+def url(served: tuple[Process, str]) -> str:
+    """The address of the module's web server."""
+    return served[1]

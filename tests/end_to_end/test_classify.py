@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.picture_folder import TableCheck, make_files
-from benchmarks.services import Process, Services, run_script, wait_until
+from benchmarks.services import Services, run_script, wait_until
 from clients.classify import GRACE_S
 from settings import Settings
 from tests.conftest import MakeSettings, picture
@@ -22,11 +22,6 @@ from tools.embedded_redis import free_port
 @pytest.fixture
 def settings(colour_settings: MakeSettings) -> Settings:
     return colour_settings(web_processes=1)
-
-
-@pytest.fixture
-def url(served: tuple[Process, str]) -> str:
-    return served[1]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.services import Process, Services, run_script, wait_until
+from benchmarks.services import Services, run_script, wait_until
 from project import PROJECT_DIR
 from settings import Settings
 from tests.conftest import CASTLE, MakeSettings, picture
@@ -21,11 +21,6 @@ COLOURS_SENT = ("blue", "red", "white")
 @pytest.fixture
 def settings(colour_settings: MakeSettings) -> Settings:
     return colour_settings(web_processes=1)
-
-
-@pytest.fixture
-def url(served: tuple[Process, str]) -> str:
-    return served[1]
 
 
 @pytest.fixture

@@ -36,11 +36,6 @@ def settings(colour_settings: MakeSettings) -> Settings:
     return colour_settings()
 
 
-@pytest.fixture
-def url(served: tuple[Process, str]) -> str:
-    return served[1]
-
-
 def run_stress(*arguments: object) -> int:
     return stress_test.main([str(argument) for argument in arguments])
 

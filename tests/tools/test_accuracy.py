@@ -34,11 +34,6 @@ most frequent confusions:
 """
 
 
-@pytest.fixture
-def url(served: tuple[Process, str]) -> str:
-    return served[1]
-
-
 def fill(folder: Path, colours: dict[str, str]) -> Path:
     """Write a picture of one colour for each path."""
     for path, colour in colours.items():
