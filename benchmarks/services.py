@@ -16,11 +16,14 @@ import requests
 from pydantic import SecretStr
 
 from benchmarks.processes import process_tree
+from listener import listen, offered
 from project import PROJECT_DIR
 from settings import Settings
 from tools.embedded_redis import free_port
 
 TIMEOUT_S = 120
+# Characters of each process.
+OUTPUT_SHOWN = 2000
 # In the environment of every process started here, so that their descendants are found too.
 MARK = "PROCESSES_OF_TEST"
 
@@ -42,6 +45,7 @@ class Process:
     """A running command whose output goes to a log file."""
 
     def __init__(self, command: list[str], environment: dict[str, str], log: Path) -> None:
+        self.name = " ".join(command[:3])
         self.log = log
         with log.open("wb") as output:
             self.popen = subprocess.Popen(
@@ -109,13 +113,23 @@ class Services:
         return worker
 
     def start_web_server(self, **changes: object) -> tuple[Process, str]:
-        """Start a web server and wait until it answers; return it with its URL."""
-        port = free_port()
-        web_server = self.start("run_web_server.py", PORT=port, **changes)
-        url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: answers(f"{url}/livez") or web_server.popen.poll() is not None)
+        """Start a web server and wait until it answers; return it with its URL.
+
+        It is given a socket, so that nobody takes its port meanwhile and answers in its place.
+        """
+        listener = listen("127.0.0.1", free_port())
+        port = listener.getsockname()[1]
+        with offered(listener) as offer:
+            web_server = self.start("run_web_server.py", PORT=port, **offer, **changes)
+            url = f"http://127.0.0.1:{port}"
+            wait_until(lambda: answers(f"{url}/livez") or web_server.popen.poll() is not None)
         _check_running(web_server)
         return web_server, url
+
+    @property
+    def output(self) -> str:
+        """The end of what each process has printed so far."""
+        return "\n".join(f"{process.name}:\n{process.output[-OUTPUT_SHOWN:]}" for process in self._processes)
 
     def running(self) -> list[str]:
         """Return the command lines of all processes started here that still run, with their descendants."""

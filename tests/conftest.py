@@ -24,6 +24,7 @@ from pictures.limits import Limits
 from project import PROJECT_DIR
 from settings import Settings
 from tests.support.heic_writer import register_writer
+from tools import embedded_redis as embedded_redis_module
 from tools.embedded_redis import embedded_redis
 
 pytest_plugins = ["tests.support.browser"]
@@ -43,8 +44,16 @@ Client = Any
 
 
 def pytest_configure() -> None:
-    """Have Pillow write HEIC, before tests are collected, some of which are about one picture of each format."""
+    """Prepare each test process, before tests are collected, some of which are about one picture of each format."""
     register_writer()
+    divide_ports()
+
+
+def divide_ports() -> None:
+    """Take our share of the ports: one that nobody uses yet could be chosen by two test processes at once."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    count = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    embedded_redis_module.PORTS = embedded_redis_module.PORTS[number % count :: count]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -108,11 +117,13 @@ def keys(settings: Settings) -> Keys:
 
 
 @pytest.fixture
-def services(settings: Settings, tmp_path: Path) -> Iterator[Services]:
+def services(request: pytest.FixtureRequest, settings: Settings, tmp_path: Path) -> Iterator[Services]:
     """Starts the real scripts as processes with the module's settings, and stops them after the test."""
     services = Services(settings, tmp_path)
     yield services
     services.close()
+    # Shown where the test has failed.
+    request.node.add_report_section("teardown", "output of services", services.output)
     assert services.running() == []
 
 

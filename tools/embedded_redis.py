@@ -63,7 +63,8 @@ def free_port() -> int:
     Raises:
         OSError: there is none.
     """
-    for port in random.sample(PORTS, len(PORTS)):
+    # A seed, which programs set for their networks, would choose the same ports in each of them.
+    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
