@@ -49,7 +49,7 @@ class PipelinedConnection:
         """
         try:
             # Not one command after the other, so that Redis is woken up once.
-            self._connection.send_packed_command(_pieces(b"".join(_pack(command) for command in commands)))
+            self._connection.send_packed_command(_pieces(b"".join(map(_pack, commands))))
         except redis.RedisError:
             self.close()
             raise
@@ -127,6 +127,7 @@ def _pack(command: Command) -> bytes:
     return packed
 
 
-def _pieces(data: bytes) -> list[bytes]:
-    """Cut what is long; `data` itself is not copied where it is short."""
-    return [data[start : start + PIECE_BYTES] for start in range(0, len(data), PIECE_BYTES)]
+def _pieces(data: bytes) -> list[memoryview]:
+    """Cut what is long, without copying it."""
+    whole = memoryview(data)
+    return [whole[start : start + PIECE_BYTES] for start in range(0, len(data), PIECE_BYTES)]

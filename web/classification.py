@@ -4,11 +4,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from errors import QueueUnavailable, ServiceError
+from errors import ClientGone, DeadlineExceeded, QueueUnavailable, ServiceError
 from jobs.client import JobClient
 from jobs.protocol import JobResult
 from jobs.waiting_job import Outcome
-from pictures.cell_pool import CellPool
+from pictures.cell_pool import MAX_WAIT_SHARE, CellPool
+from pictures.fair_semaphore import FairSemaphore
 from pictures.side_by_side import decode_all
 from settings import Settings
 from telemetry.request_record import RequestRecord
@@ -40,6 +41,9 @@ class Classification:
         self, settings: Settings, jobs: JobClient, cells: CellPool, cache: ResultCache, metrics: WebMetrics
     ) -> None:
         self._request_timeout_s = settings.request_timeout_s
+        self._max_extra = settings.web_threads
+        # For the pictures that requests have besides their first one: so many are decoded and answered at once.
+        self._extra = FairSemaphore(self._max_extra)
         self._jobs = jobs
         self._cells = cells
         self._cache = cache
@@ -64,7 +68,7 @@ class Classification:
         keys = {name: self._cache.name(upload) for name, upload in uploads.items()}
         cached = self._find(keys, record) if self._cache.enabled and keys else {}
         missing = {name: upload for name, upload in uploads.items() if name not in cached}
-        computed = self._compute(missing, record, deadline, client_gone) if missing else {}
+        computed = self._compute_in_turn(missing, record, deadline, client_gone) if missing else {}
         for name, outcome in computed.items():
             if isinstance(outcome, JobResult):
                 self._cache.store(keys[name], outcome)
@@ -75,6 +79,26 @@ class Classification:
         found = self._cache.find(list(keys.values()))
         record.cache.update("hit" if result else "miss" for result in found)
         return {name: result for name, result in zip(keys, found, strict=True) if result}
+
+    def _compute_in_turn(
+        self, uploads: Mapping[str, bytes], record: RequestRecord, deadline: float, client_gone: Callable[[], bool]
+    ) -> dict[str, Outcome]:
+        """Compute when there is room for all pictures: small files become large when they are decoded."""
+        extra = min(len(uploads) - 1, self._max_extra)
+        if extra == 0:
+            return self._compute(uploads, record, deadline, client_gone)
+        max_wait_s = MAX_WAIT_SHARE * self._request_timeout_s
+        if not self._extra.acquire(max_wait_s, extra):
+            late = DeadlineExceeded(
+                f"The server is overloaded: it had no room for the pictures within {max_wait_s:g} s."
+            )
+            return dict.fromkeys(uploads, late)
+        try:
+            if client_gone():
+                raise ClientGone("The client has closed the connection.")
+            return self._compute(uploads, record, deadline, client_gone)
+        finally:
+            self._extra.release(extra)
 
     def _compute(
         self, uploads: Mapping[str, bytes], record: RequestRecord, deadline: float, client_gone: Callable[[], bool]

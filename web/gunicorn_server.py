@@ -34,6 +34,7 @@ from web.app import create_app
 from web.process_restarts import PatientArbiter, RestartPauses
 from web.request_scope import RequestObserver
 from web.server_identity import ServerIdentity
+from web.spare_memory import SpareMemory
 from web.uploads import max_body_bytes
 
 # Connections that a process keeps open at most, whether or not they have a request in progress; each takes some 10 KB.
@@ -140,8 +141,10 @@ class _ServerProcess(Worker):  # type: ignore[misc]
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         server = Server(self.wsgi, self.app.limits, self._refused)
         server.listen([listener.sock for listener in self.sockets])
+        spare_memory = SpareMemory()
         while not stop.is_set() and os.getppid() == self.ppid:
             self.notify()
+            spare_memory.give_back()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), NOTIFY_S)
         self.notify()

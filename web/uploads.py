@@ -108,7 +108,10 @@ def _images_of_form(body: bytes, boundary: str) -> tuple[list[bytes], bool]:
     files: list[bytes] = []
     fields, has_text, is_image, is_file, content = 0, False, False, False, b""
     try:
-        with PushMultipartParser(boundary, len(body), MAX_FORM_HEADER_BYTES) as parser:
+        # Strict, since a header that is continued over many lines would be put together anew with each of them.
+        # Names of files are not used, and in this charset none is wrong.
+        options = {"strict": True, "header_charset": "latin-1"}
+        with PushMultipartParser(boundary, len(body), MAX_FORM_HEADER_BYTES, **options) as parser:
             for event in parser.parse(body):
                 if isinstance(event, MultipartSegment):
                     fields += 1

@@ -38,6 +38,31 @@ def test_a_thread_that_arrives_does_not_overtake_one_that_waits() -> None:
         assert waiting.result()
 
 
+def test_who_wants_many_places_is_not_overtaken_by_those_who_want_few() -> None:
+    semaphore = FairSemaphore(value=3)
+    assert semaphore.acquire(0, count=2)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(semaphore.acquire, 10, count=3)
+        wait_until(lambda: semaphore._waiting)
+        assert not semaphore.acquire(0)
+        semaphore.release(count=2)
+        assert waiting.result()
+    assert not semaphore.acquire(0)
+    semaphore.release(count=3)
+    assert semaphore.acquire(0, count=3)
+
+
+def test_who_gives_up_lets_in_those_behind_it_who_want_fewer_places() -> None:
+    semaphore = FairSemaphore(value=2)
+    assert semaphore.acquire(0)
+    with ThreadPoolExecutor(2) as pool:
+        many = pool.submit(semaphore.acquire, 1, count=2)
+        wait_until(lambda: len(semaphore._waiting) == 1)
+        few = pool.submit(semaphore.acquire, 60)
+        assert not many.result()
+        assert few.result()
+
+
 def test_a_thread_that_timed_out_does_not_use_up_a_release() -> None:
     semaphore = FairSemaphore(value=2)
     assert semaphore.acquire(0)

@@ -29,6 +29,10 @@ def http(make_settings: MakeSettings, queue: StubQueue) -> FlaskClient:
     return stub_app(settings, queue).test_client()
 
 
+# Each of its lines would cost more than the one before it.
+FOLDED = b'--x\r\nContent-Disposition: form-data; name="image"\r\nA: b\r\n' + b" c\r\n" * 100_000 + b"\r\n\r\n--x--\r\n"
+
+
 def multipart(*images: tuple[str, bytes]) -> dict[str, object]:
     """A form as clients write it."""
     body, content_type = encode_multipart_formdata([("image", image) for image in images])
@@ -99,6 +103,7 @@ def test_every_request_has_an_id_that_clients_cannot_choose(http: FlaskClient) -
         ({"data": b"--x\r\nA: b", "content_type": "multipart/form-data; boundary=x"}, 400, "broken or incomplete"),
         (cut_short(multipart(("a.png", b"hello"))), 400, "broken or incomplete"),
         (multipart(*[("a.png", b"hello")] * 1001), 400, "more than 1000 fields"),
+        ({"data": FOLDED, "content_type": "multipart/form-data; boundary=x"}, 400, "header continuation"),
         ({"data": form(b"hello")}, 400, "not a picture"),
         ({"data": b"", "content_type": "image/png"}, 400, "empty"),
         ({"data": b"hello", "content_type": "image/png"}, 400, "not a picture"),

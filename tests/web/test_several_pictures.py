@@ -3,7 +3,9 @@
 import base64
 import gc
 import re
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import orjson
@@ -12,7 +14,9 @@ from flask.testing import FlaskClient
 from werkzeug.test import EnvironBuilder, TestResponse, run_wsgi_app
 from werkzeug.wrappers import Request
 
+from benchmarks.services import wait_until
 from errors import DeadlineExceeded, QueueUnavailable, ServiceError
+from jobs.waiting_job import Outcome
 from pictures.cell_pool import CellPool
 from settings import Settings
 from tests.conftest import MakeSettings, picture
@@ -65,6 +69,19 @@ def collect() -> Iterator[Callable[[], list[object]]]:
 @pytest.fixture
 def http(make_http: MakeHttp) -> FlaskClient:
     return make_http(max_upload_bytes=100_000)
+
+
+class BusyQueue(StubQueue):
+    """Answers when it is free."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.free = threading.Event()
+
+    def classify(self, pictures: Mapping[str, bytes], *arguments: Any) -> dict[str, Outcome]:
+        answers = super().classify(pictures, *arguments)
+        assert self.free.wait(60)
+        return answers
 
 
 def post_form(http: FlaskClient, *uploads: bytes) -> TestResponse:
@@ -120,6 +137,21 @@ def test_a_bad_picture_gets_its_own_problem_and_the_others_their_classes(http: F
         "id": f"{response.headers['X-Request-ID']}-1",
     }
     assert len(queue.pixels) == 2
+
+
+def test_a_request_waits_while_other_requests_have_as_many_pictures_as_there_are_threads(make_http: MakeHttp) -> None:
+    queue = BusyQueue()
+    http = make_http(queue, web_threads=3, request_timeout_s=0.5)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(post_form, http, RED, RED, RED)
+        try:
+            wait_until(lambda: len(queue.pixels) == 3)
+            assert statuses(post_form(http, BLUE, BLUE, BLUE)) == [504, 504, 504]
+            assert len(queue.pixels) == 3
+        finally:
+            queue.free.set()
+        assert statuses(first.result()) == [200, 200, 200]
+    assert statuses(post_form(http, BLUE, BLUE, BLUE)) == [200, 200, 200]
 
 
 @pytest.mark.parametrize(
