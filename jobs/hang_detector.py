@@ -81,7 +81,10 @@ class HangDetector:
                 return
             self._hangs = True
         log("redis_hangs", level="error")
-        threading.Thread(target=self._wait_for_answer, name="redis-probe", daemon=True).start()
+        try:
+            threading.Thread(target=self._wait_for_answer, name="redis-probe", daemon=True).start()
+        except RuntimeError:  # the system allows no more threads, so the next command finds out
+            self._hangs = False
         for drop in self._drops:
             drop()
 

@@ -91,8 +91,9 @@ class MasterLocator:
         with self._registering:
             self._connections.add(connection)
             if not self._watched:
-                self._watched = True
-                threading.Thread(target=self._watch, name="sentinel", daemon=True).start()
+                with suppress(RuntimeError):  # if the system allows no more threads, the next connection tries again
+                    threading.Thread(target=self._watch, name="sentinel", daemon=True).start()
+                    self._watched = True
 
     def _watch(self) -> None:
         while self._is_used():

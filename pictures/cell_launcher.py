@@ -7,13 +7,17 @@ import subprocess
 import sys
 import threading
 
+from errors import QueueUnavailable
 from pictures.cell import CellLimits
+from pictures.cell_messages import NO_PROCESS
 from pictures.decoding import DecodingOptions
 from pictures.observers import Lane
 from project import PROJECT_DIR
 
 SERVER_MODULE = "pictures.cell_server"
 MAX_REPLY_BYTES = 64
+# The first reply takes as long as the program needs to start, which may be seconds on a busy machine.
+REPLY_TIMEOUT_S = 30
 
 
 class CellLauncher:
@@ -42,14 +46,19 @@ class CellLauncher:
         """Return a new cell: its process id, and our end of its socket.
 
         Raises:
-            OSError: the system has no more processes or files.
+            QueueUnavailable: the system has no more processes, or the server does not start.
+            OSError: this process has no more files.
         """
         ours, theirs = socket.socketpair()
         with theirs, self._lock:
             try:
-                return self._ask(f"fork {lane}", [theirs.fileno()]), ours
-            except (OSError, ValueError):  # the server has died, so another one is started
-                return self._ask(f"fork {lane}", [theirs.fileno()]), ours
+                pid = self._ask_twice(f"fork {lane}", theirs)
+            except (OSError, ValueError):
+                pid = NO_PROCESS
+        if pid == NO_PROCESS:
+            ours.close()
+            raise QueueUnavailable("The server has no process that could decode the picture; try again.", 1)
+        return pid, ours
 
     def reap(self, pid: int) -> int:
         """End a cell and return its exit status, as `subprocess` has it; a cell of a server that died was killed."""
@@ -64,6 +73,12 @@ class CellLauncher:
         with self._lock:
             self._stop()
 
+    def _ask_twice(self, request: str, file: socket.socket) -> int:
+        try:
+            return self._ask(request, [file.fileno()])
+        except (OSError, ValueError):  # the server has died, so another one is started
+            return self._ask(request, [file.fileno()])
+
     def _ask(self, request: str, files: list[int]) -> int:
         control = self._control or self._start()
         try:
@@ -75,6 +90,7 @@ class CellLauncher:
 
     def _start(self) -> socket.socket:
         self._control, theirs = socket.socketpair()
+        self._control.settimeout(REPLY_TIMEOUT_S)
         command = [sys.executable, "-m", self._module, str(theirs.fileno()), self._configuration]
         with theirs:
             # Nothing is inherited: no variable of the environment, and no file but the socket.

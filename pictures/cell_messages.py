@@ -5,6 +5,8 @@ import struct
 from enum import IntEnum
 from typing import NamedTuple
 
+# In place of a new cell's process id.
+NO_PROCESS = 0
 _HEADER = struct.Struct("!BIQ")
 
 

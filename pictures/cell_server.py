@@ -3,7 +3,7 @@
 A web server starts it with an empty environment and one socket. It imports Pillow once and has a single thread, so a
 fork takes milliseconds and is safe at any time. Each request on the socket is one line:
 
-    fork KIND   with a socket, on which the new cell takes pictures; the reply is its process id
+    fork KIND   with a socket, on which the new cell takes pictures; the reply is its process id, or 0 without one
     reap PID    kills the cell if it has not ended; the reply is its exit status, as `subprocess` has it
 
 It ends when its socket is closed, and all cells with it.
@@ -16,10 +16,12 @@ import signal
 import socket
 import sys
 import warnings
+from collections.abc import Callable
 from functools import partial
 
 from helpers import Crop, ImageShape
 from pictures.cell import CellLimits, run_cell
+from pictures.cell_messages import NO_PROCESS
 from pictures.confinement import Confinement, fork
 from pictures.decoding import DecodingOptions
 from pictures.limits import Limits, raise_pillows_limit
@@ -50,8 +52,9 @@ def main() -> None:
         word, _, argument = request.decode().partition(" ")
         if word == "fork":
             with socket.socket(fileno=files[0]) as connection:
-                reply = fork(partial(run_cell, connection, options, lanes[argument], confinement))
-            cells.add(reply)
+                reply = _fork(partial(run_cell, connection, options, lanes[argument], confinement))
+            if reply != NO_PROCESS:
+                cells.add(reply)
         else:
             reply = _reap(int(argument), cells)
         control.sendall(b"%d\n" % reply)
@@ -75,6 +78,13 @@ def _prepare(options: DecodingOptions) -> None:
         libc.mallopt(M_TRIM_THRESHOLD, TRIM_THRESHOLD_BYTES)
     except AttributeError:  # where the C library is another one
         pass
+
+
+def _fork(action: Callable[[], object]) -> int:
+    try:
+        return fork(action)
+    except OSError:  # the cells that there are go on
+        return NO_PROCESS
 
 
 def _reap(pid: int, cells: set[int]) -> int:

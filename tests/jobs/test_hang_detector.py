@@ -1,5 +1,6 @@
 """The hang detector: the first command without an answer is the last one that anybody waits for."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -132,3 +133,18 @@ def test_a_request_in_hand_outlives_a_redis_that_hangs(url: str, make_settings: 
             wait_until(lambda: not answers(connect_impatiently(settings)))
         process_jobs(settings, 1)
         assert future.result(timeout=10).id == "a" * 32
+
+
+def test_without_a_thread_that_asks_redis_the_next_command_does(
+    url: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = connect_impatiently(settings)
+    with suspended_redis(url), monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_thread)
+        with pytest.raises(redis.TimeoutError):
+            client.ping()
+    assert answers(client)
+
+
+def no_thread(_thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
