@@ -1,7 +1,6 @@
 """Decodes the pictures of one request, a few of them at once."""
 
 import os
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,23 +12,23 @@ MAX_AT_ONCE = 4
 
 
 def decode_all(
-    cells: CellPool, uploads: Sequence[bytes], client_gone: Callable[[], bool]
+    cells: CellPool, uploads: Sequence[bytes], client_gone: Callable[[], bool], deadline: float
 ) -> list[bytes | ServiceError]:
     """Return the pixels of each picture, or why it has none; see `CellPool.decode`.
 
     Args:
-        cells: decode, and limit the time until they have begun with the last picture.
+        cells: decode.
         uploads: the contents of the files.
         client_gone: tells whether the client has hung up; asked by several threads.
+        deadline: when the request's time is over, in seconds of `time.monotonic`.
 
     Raises:
         ClientGone: the client has hung up.
     """
-    began = time.perf_counter()
 
     def decode(upload: bytes) -> bytes | ServiceError:
         try:
-            return cells.decode(upload, client_gone, began)
+            return cells.decode(upload, client_gone, deadline)
         except ClientGone:
             raise
         except ServiceError as error:
