@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from benchmarks.services import wait_until
-from errors import BadImage, ClientGone, DeadlineExceeded
+from errors import BadImage, ClientGone, DeadlineExceeded, QueueUnavailable
 from pictures.cell_pool import CellPool
 from pictures.side_by_side import MAX_AT_ONCE, decode_all
 from tests.conftest import MakeSettings, picture
@@ -94,3 +94,21 @@ def test_what_took_too_long_is_an_error_of_its_own(make_settings: MakeSettings) 
     assert decoded[0] == WHITE
     assert isinstance(decoded[1], DeadlineExceeded)
     pool.close()
+
+
+@pytest.mark.parametrize("startable", range(AT_ONCE))
+def test_without_threads_all_pictures_are_refused_and_may_be_sent_again(
+    startable: int, pool: CellPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, left = threading.Thread.start, [None] * startable
+
+    def start_some(thread: threading.Thread) -> None:
+        if not left:
+            raise RuntimeError("can't start new thread")
+        left.pop()
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_some)
+    decoded = decode_all(pool, [picture("white")] * 20, lambda: False, in_20_s())
+    assert [type(error) for error in decoded] == [QueueUnavailable] * 20
+    assert {error.retry_after_s for error in decoded if isinstance(error, QueueUnavailable)} == {1}
