@@ -26,6 +26,9 @@ from jobs.waiting_job import Outcome, WaitingJob
 from logger import log
 from settings import Settings
 
+# A result that Redis has by now was published at the same time, and its message is on its way: so long it may take.
+IN_FLIGHT_S = 0.05
+
 
 class JobClient:
     """Submits pictures to the workers and returns their results; safe to use from many threads."""
@@ -106,27 +109,32 @@ class JobClient:
         """Wait until each job has an outcome, or until the deadline."""
         while (now := time.monotonic()) < deadline:
             self._receive(waiting, channels, min(deadline, now + self._poll_interval_s))
-            missing = [each for each in waiting.values() if each.outcome is None]
+            missing = _unanswered(waiting)
             if not missing:
                 return
             if client_gone():
                 self._recovery.withdraw([each.job for each in missing])
                 raise ClientGone("The client has closed the connection.")
-            self._look_after(missing, deadline)
+            self._look_after(waiting, channels, deadline)
 
     def _receive(self, waiting: Mapping[bytes, WaitingJob], channels: LeasedChannels, end: float) -> None:
         """Take what is published until `end`, by time.monotonic, or until each job has an outcome."""
-        missing = sum(each.outcome is None for each in waiting.values())
+        missing = len(_unanswered(waiting))
         while missing and (remaining := end - time.monotonic()) > 0:
             message = channels.receive(remaining)
             if message and waiting[message.channel].take(message.data):
                 self._observer.delivered(Delivery.NOTIFIED)
                 missing -= 1
 
-    def _look_after(self, missing: Sequence[WaitingJob], deadline: float) -> None:
+    def _look_after(self, waiting: Mapping[bytes, WaitingJob], channels: LeasedChannels, deadline: float) -> None:
         """Find out where jobs are whose results have not come, and push again those that are gone."""
+        missing = _unanswered(waiting)
         found = self._recovery.locate([each.job for each in missing])
+        if any(state == JobState.ANSWERED for state, _ in found):
+            self._receive(waiting, channels, min(deadline, time.monotonic() + IN_FLIGHT_S))
         for each, (state, detail) in zip(missing, found, strict=True):
+            if each.outcome:
+                continue
             if state == JobState.ANSWERED and each.take(detail):
                 log("result_polled", level="warning", **each.job.log_fields)
                 self._observer.delivered(Delivery.POLLED)
@@ -145,3 +153,7 @@ class JobClient:
         if again:
             self._observer.requeued(state)
         return again or job
+
+
+def _unanswered(waiting: Mapping[bytes, WaitingJob]) -> list[WaitingJob]:
+    return [each for each in waiting.values() if each.outcome is None]

@@ -2,6 +2,7 @@
 
 import socket
 import struct
+import time
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -40,39 +41,64 @@ class ConnectionClosed(Exception):
     """The other side has gone."""
 
 
-def send_message(connection: socket.socket, message: Message) -> None:
+def send_message(connection: socket.socket, message: Message, end: float | None = None) -> None:
     """Send a message.
 
+    Args:
+        connection: to whom.
+        message: what.
+        end: when the other side must have taken it, in seconds of `time.monotonic`; None for no limit.
+
     Raises:
+        TimeoutError: it has not.
         OSError: the other side has gone.
     """
     content = message.content
     header = _HEADER.pack(message.kind, len(content), message.picture_pixels)
     # In one call, so that the other side is woken up once.
+    _limit_next_call(connection, end)
     sent = connection.sendmsg([header, content]) - len(header)
     if sent < len(content):
+        _limit_next_call(connection, end)
         connection.sendall(memoryview(content)[sent:])
 
 
-def receive_message(connection: socket.socket, max_bytes: int) -> Message:
+def receive_message(connection: socket.socket, max_bytes: int, end: float | None = None) -> Message:
     """Wait for a message.
 
+    Args:
+        connection: from whom.
+        max_bytes: of its content.
+        end: when all of it must have come, in seconds of `time.monotonic`; None for no limit.
+
     Raises:
+        TimeoutError: it has not.
         ConnectionClosed: the other side has gone.
         ValueError: the message is not one of ours, or too long.
     """
-    kind, length, picture_pixels = _HEADER.unpack(_receive(connection, _HEADER.size))
+    kind, length, picture_pixels = _HEADER.unpack(_receive(connection, _HEADER.size, end))
     if length > max_bytes:
         raise ValueError(f"a message of {length} bytes")
-    return Message(Kind(kind), _receive(connection, length), picture_pixels)
+    return Message(Kind(kind), _receive(connection, length, end), picture_pixels)
 
 
-def _receive(connection: socket.socket, count: int) -> bytearray:
+def _receive(connection: socket.socket, count: int, end: float | None) -> bytearray:
     received = bytearray(count)
     view = memoryview(received)
     while view:
+        _limit_next_call(connection, end)
         done = connection.recv_into(view)
         if not done:
             raise ConnectionClosed
         view = view[done:]
     return received
+
+
+def _limit_next_call(connection: socket.socket, end: float | None) -> None:
+    """Give it the rest of the time; a time-out that is set once would hold for each call anew."""
+    if end is None:
+        return
+    remaining_s = end - time.monotonic()
+    if remaining_s <= 0:
+        raise TimeoutError
+    connection.settimeout(remaining_s)

@@ -74,61 +74,65 @@ class CellPool:
         """Start the server of the cells now, without waiting for it, so that no request has to."""
         self._launcher.start()
 
-    def decode(self, upload: bytes, client_gone: Callable[[], bool], began: float | None = None) -> bytes:
+    def decode(self, upload: bytes, client_gone: Callable[[], bool], deadline: float | None = None) -> bytes:
         """Return the picture's pixels as `decoding.decode_image` does.
 
         Args:
             upload: the file's content.
             client_gone: tells whether the client has hung up; asked after the wait for a cell.
-            began: when the request began with its first picture, in seconds of `time.perf_counter`; by default now.
+            deadline: when the request's time is over, in seconds of `time.monotonic`; by default it begins now.
 
         Raises:
-            DeadlineExceeded: decoding did not start within half of a request's time, or did not end in time.
+            DeadlineExceeded: decoding did not start within half of the request's time, or did not end within all of it.
             ClientGone: the client has hung up.
             BadImage, ImageTooLarge, UnsupportedFormat: see there; also for a picture that exceeds what a cell may do.
         """
-        start_by = (began or time.perf_counter()) + MAX_WAIT_SHARE * self._request_timeout_s
+        deadline = deadline or time.monotonic() + self._request_timeout_s
         try:
             try:
-                reply = self._decode_in(Lane.FAST, upload, client_gone, start_by)
+                reply = self._decode_in(Lane.FAST, upload, client_gone, deadline)
             except CellDied as death:
                 if death.end != CellEnd.TIME:
                     raise
                 reply = Message(Kind.EXPENSIVE)
             if reply.kind == Kind.EXPENSIVE:
-                reply = self._decode_in(Lane.SLOW, upload, client_gone, start_by)
+                reply = self._decode_in(Lane.SLOW, upload, client_gone, deadline)
         except CellDied as death:
             log("cell_died", level="warning", error=death)
             raise self._blame(death) from death
         return self._checked(reply)
 
-    def _decode_in(self, lane: Lane, upload: bytes, client_gone: Callable[[], bool], start_by: float) -> Message:
+    def _decode_in(self, lane: Lane, upload: bytes, client_gone: Callable[[], bool], deadline: float) -> Message:
         cells = self._lanes[lane]
-        asked = time.perf_counter()
+        asked = time.monotonic()
+        start_by = deadline - (1 - MAX_WAIT_SHARE) * self._request_timeout_s
         if asked >= start_by or not cells.semaphore.acquire(start_by - asked):
             max_wait_s = MAX_WAIT_SHARE * self._request_timeout_s
             raise DeadlineExceeded(f"The server is overloaded: decoding did not start within {max_wait_s:g} s.")
-        started = time.perf_counter()
+        started = time.monotonic()
         try:
             if client_gone():
                 raise ClientGone("The client has closed the connection.")
-            return self._decode_with(cells, lane, upload)
+            return self._decode_with(cells, lane, upload, deadline)
         finally:
             cells.semaphore.release()
-            self._observer.decoded(lane, started - asked, time.perf_counter() - started)
+            self._observer.decoded(lane, started - asked, time.monotonic() - started)
 
-    def _decode_with(self, cells: "_Cells", lane: Lane, upload: bytes) -> Message:
+    def _decode_with(self, cells: "_Cells", lane: Lane, upload: bytes, deadline: float) -> Message:
         """Decode in a free cell; once more in another one if somebody else has killed it, perhaps while it was idle."""
         try:
-            return self._try(cells, lane, upload)
+            return self._try(cells, lane, upload, deadline)
         except CellDied as death:
             if death.end != CellEnd.KILLED:
                 raise
-        return self._try(cells, lane, upload)
+        return self._try(cells, lane, upload, deadline)
 
-    def _try(self, cells: "_Cells", lane: Lane, upload: bytes) -> Message:
+    def _try(self, cells: "_Cells", lane: Lane, upload: bytes, deadline: float) -> Message:
         try:
-            return cells.decode(upload, self._request_timeout_s)
+            return cells.decode(upload, deadline)
+        except TimeoutError as error:
+            detail = f"The server is overloaded: decoding did not end within {self._request_timeout_s:g} s."
+            raise DeadlineExceeded(detail) from error
         except CellDied as death:
             self._observer.cell_died(lane, death.end)
             raise
@@ -158,23 +162,22 @@ class _Cells:
         self._max_reply_bytes = max_reply_bytes
         self._idle: deque[tuple[int, socket.socket]] = deque()
 
-    def decode(self, upload: bytes, timeout_s: float) -> Message:
+    def decode(self, upload: bytes, deadline: float) -> Message:
         """Let a cell decode, and return what it says.
 
         Raises:
             CellDied: it has ended.
-            DeadlineExceeded: it did not answer in that time, and was killed.
+            TimeoutError: it has not answered before the deadline, and was killed.
         """
         pid, connection = self._idle.pop() if self._idle else self._launcher.fork(self._lane)
         try:
-            connection.settimeout(timeout_s)
-            send_message(connection, Message(Kind.UPLOAD, upload))
-            reply = receive_message(connection, self._max_reply_bytes)
+            send_message(connection, Message(Kind.UPLOAD, upload), deadline)
+            reply = receive_message(connection, self._max_reply_bytes, deadline)
         except (ConnectionClosed, OSError, ValueError) as error:
             connection.close()
             status = self._launcher.reap(pid)
             if isinstance(error, TimeoutError):
-                raise DeadlineExceeded(f"The server is overloaded: decoding took {timeout_s:g} s.") from error
+                raise
             raise CellDied(_ENDS.get(status, CellEnd.CRASH), status) from error
         self._idle.append((pid, connection))
         return reply

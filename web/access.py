@@ -6,7 +6,7 @@ import hmac
 import redis
 from limits import RateLimitItem, RateLimitItemPerMinute, parse_many
 
-from errors import TooManyRequests, Unauthorized
+from errors import BadRequest, TooManyRequests, Unauthorized
 from jobs.connection import connect, redis_errors_as_unavailable
 from jobs.hang_detector import connect_impatiently
 from logger import log
@@ -26,9 +26,9 @@ class Access:
     def __init__(self, settings: Settings) -> None:
         self._keys = [_digest(key) for key in settings.api_keys.get_secret_value().replace(",", " ").split()]
         self._limits: list[RateLimitItem] = parse_many(settings.rate_limit) if settings.rate_limit else []
-        self._requests = RequestCounter(settings, connect_impatiently(settings))
+        self._requests = RequestCounter(settings, connect_impatiently(settings), self._limits)
         impatient = connect(settings, connect_timeout_s=WRONG_KEYS_TIMEOUT_S, socket_timeout_s=WRONG_KEYS_TIMEOUT_S)
-        self._wrong_keys = RequestCounter(settings, impatient)
+        self._wrong_keys = RequestCounter(settings, impatient, [WRONG_KEYS_LIMIT])
 
     def check(self, authorization: str, address: str) -> str:
         """Let a request pass, and count its first picture.
@@ -46,18 +46,31 @@ class Access:
             QueueUnavailable: Redis, which counts, is away.
         """
         client = self.authenticate(authorization, address)
-        self.count(client, 1)
+        with redis_errors_as_unavailable():
+            if not self._requests.hit(client):
+                raise self._refusal(client, 1)
         return client
 
-    def count(self, client: str, pictures: int) -> None:
-        """Count pictures of a request, all of them or none.
+    def count_others(self, client: str, pictures: int) -> None:
+        """Count all pictures of a request but the first, which `check` has counted.
+
+        Args:
+            client: from `check`.
+            pictures: of the request, with the first.
 
         Raises:
-            TooManyRequests: this client has reached RATE_LIMIT, or would with so many.
+            BadRequest: RATE_LIMIT never lets so many pass at once.
+            TooManyRequests: this client would exceed RATE_LIMIT with so many; then not even the first counts.
             QueueUnavailable: Redis, which counts, is away.
         """
         for limit in self._limits:
-            self._count(limit, client, pictures)
+            if pictures > limit.amount:
+                detail = f"The request has {pictures} pictures, and each counts; the limit is {limit}. Send fewer."
+                raise BadRequest(detail)
+        with redis_errors_as_unavailable():
+            if not self._requests.hit(client, cost=pictures - 1):
+                self._requests.give_back(client)
+                raise self._refusal(client, pictures)
 
     def authenticate(self, authorization: str, address: str) -> str:
         """Let a request pass without counting it.
@@ -90,8 +103,9 @@ class Access:
 
     def _count_wrong_key(self, client: str) -> None:
         """Only wrong keys are counted and refused: those who share the address with a guesser must get through."""
+        names = ("wrong_key", client)
         try:
-            wait_s = self._wrong_keys.hit(WRONG_KEYS_LIMIT, "wrong_key", client)
+            wait_s = 0 if self._wrong_keys.hit(*names) else self._wrong_keys.wait(*names).seconds
         except redis.RedisError as error:
             log("redis_unavailable", level="warning", error=error)
             return
@@ -100,12 +114,10 @@ class Access:
             raise TooManyRequests(detail, retry_after_s=wait_s)
         log("api_key_wrong", level="warning", client=client)
 
-    def _count(self, limit: RateLimitItem, client: str, pictures: int) -> None:
-        with redis_errors_as_unavailable():
-            wait_s = self._requests.hit(limit, client, cost=pictures)
-        if wait_s:
-            many = ", and each picture counts" if pictures > 1 else ""
-            raise TooManyRequests(f"The limit is {limit}{many}. Try again in {wait_s} s.", retry_after_s=wait_s)
+    def _refusal(self, client: str, pictures: int) -> TooManyRequests:
+        wait_s, limit = self._requests.wait(client, cost=pictures)
+        many = ", and each picture counts" if pictures > 1 else ""
+        return TooManyRequests(f"The limit is {limit}{many}. Try again in {wait_s} s.", retry_after_s=wait_s)
 
 
 def _digest(key: str) -> bytes:

@@ -108,7 +108,8 @@ class Classification:
         except QueueUnavailable as error:
             return dict.fromkeys(uploads, error.detached())
         started = time.perf_counter()
-        decoded = dict(zip(uploads, decode_all(self._cells, list(uploads.values()), client_gone), strict=True))
+        pictures = decode_all(self._cells, list(uploads.values()), client_gone, deadline)
+        decoded = dict(zip(uploads, pictures, strict=True))
         queued = time.perf_counter()
         record.decoding = (started, queued)
         outcomes = _errors(decoded)

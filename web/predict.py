@@ -27,7 +27,7 @@ def create_predict(settings: Settings, access: Access, classification: Classific
         record = current_request()
         record.pictures = len(pictures)
         if len(pictures) > 1:
-            access.count(client, len(pictures) - 1)
+            access.count_others(client, len(pictures))
         classified = classification.classify(pictures, record, request.environ.get(CLIENT_GONE, _never))
         return _answer_to_one(classified[0]) if is_single else _answer_to_several(classified, record)
 

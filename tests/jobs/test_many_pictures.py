@@ -1,6 +1,6 @@
 """A request with several pictures: each is a job of its own, and they are queued and withdrawn together."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -10,7 +10,9 @@ from benchmarks.services import wait_until
 from errors import ClientGone, DeadlineExceeded, JobFailed, QueueUnavailable
 from jobs.client import JobClient
 from jobs.consumer import JobConsumer
+from jobs.observers import Delivery, JobClientObserver
 from jobs.protocol import Job, JobResult, Keys
+from jobs.recovery import Recovery
 from jobs.waiting_job import Outcome
 from settings import Settings
 from tests.conftest import PIXELS, Client, MakeSettings
@@ -131,6 +133,27 @@ def test_a_result_whose_notification_was_lost_is_found_among_others(
         client.set(keys.result(unheard.id), result_of(unheard).to_json())
         JobConsumer(settings, "w1", "m").publish([result_of(first), result_of(last)])
         assert labels(future.result()) == [f"label of {job_id}" for job_id in IDS]
+
+
+def test_a_result_that_comes_while_its_job_is_looked_for_does_not_count_as_polled(
+    settings: Settings, client: Client, keys: Keys, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    locate = Recovery.locate
+    deliveries: list[Delivery] = []
+    monkeypatch.setattr(JobClientObserver, "delivered", lambda _self, via: deliveries.append(via))
+    with submitted(settings) as future:
+        on_time, unheard, last = map(result_of, take(settings, 3))
+
+        def answer_and_locate(recovery: Recovery, jobs: Sequence[Job]) -> object:
+            client.set(keys.result(unheard.id), unheard.to_json())
+            JobConsumer(settings, "w1", "m").publish([on_time, last])
+            return locate(recovery, jobs)
+
+        monkeypatch.setattr(Recovery, "locate", answer_and_locate)
+        assert labels(future.result()) == [f"label of {job_id}" for job_id in IDS]
+    assert sorted(deliveries) == [Delivery.NOTIFIED, Delivery.NOTIFIED, Delivery.POLLED]
+    polled = [vars(record)["fields"]["id"] for record in caplog.records if record.message == "result_polled"]
+    assert polled == [unheard.id]
 
 
 def test_all_jobs_of_a_client_that_hung_up_are_withdrawn_and_no_others(

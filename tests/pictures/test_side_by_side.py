@@ -2,13 +2,14 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from typing import cast
 
 import pytest
 
 from benchmarks.services import wait_until
-from errors import BadImage, ClientGone, DeadlineExceeded
+from errors import BadImage, ClientGone, DeadlineExceeded, QueueUnavailable
 from pictures.cell_pool import CellPool
 from pictures.side_by_side import MAX_AT_ONCE, decode_all
 from tests.conftest import MakeSettings, picture
@@ -16,6 +17,10 @@ from tests.conftest import MakeSettings, picture
 FAULTY = "tests.support.faulty_cell_server"
 AT_ONCE = min(MAX_AT_ONCE, len(os.sched_getaffinity(0)))
 WHITE = b"\xff" * 224 * 224 * 3
+
+
+def in_20_s() -> float:
+    return time.monotonic() + 20
 
 
 @pytest.fixture
@@ -34,7 +39,7 @@ class CountingCells:
         self._lock = threading.Lock()
         self._all_began = threading.Barrier(AT_ONCE)
 
-    def decode(self, upload: bytes, client_gone: object, began: float) -> bytes:
+    def decode(self, upload: bytes, client_gone: object, deadline: float) -> bytes:
         with self._lock:
             self.in_progress += 1
             self.most = max(self.most, self.in_progress)
@@ -46,7 +51,7 @@ class CountingCells:
 
 def test_each_picture_has_its_pixels_or_its_error_in_the_same_order(pool: CellPool) -> None:
     uploads = [picture("white"), b"no picture", picture("white", "JPEG"), picture("black")]
-    decoded = decode_all(pool, uploads, lambda: False)
+    decoded = decode_all(pool, uploads, lambda: False, in_20_s())
     assert isinstance(decoded[1], BadImage)
     assert [decoded[0], decoded[2], decoded[3]] == [WHITE, WHITE, bytes(len(WHITE))]
 
@@ -54,7 +59,7 @@ def test_each_picture_has_its_pixels_or_its_error_in_the_same_order(pool: CellPo
 def test_a_few_pictures_of_a_request_are_decoded_at_once_and_no_more() -> None:
     cells = CountingCells()
     uploads = [bytes([number]) for number in range(4 * AT_ONCE)]
-    assert decode_all(cast(CellPool, cells), uploads, lambda: False) == uploads
+    assert decode_all(cast(CellPool, cells), uploads, lambda: False, in_20_s()) == uploads
     assert cells.most == AT_ONCE
 
 
@@ -62,27 +67,48 @@ def test_one_picture_needs_no_other_thread() -> None:
     threads: list[threading.Thread] = []
     cells = CountingCells()
     cells.decode = lambda upload, *_: threads.append(threading.current_thread()) or upload  # type: ignore[method-assign, func-returns-value]
-    decode_all(cast(CellPool, cells), [b"picture"], lambda: False)
+    decode_all(cast(CellPool, cells), [b"picture"], lambda: False, in_20_s())
     assert threads == [threading.current_thread()]
 
 
 def test_all_pictures_share_the_time_in_which_decoding_has_to_start(make_settings: MakeSettings) -> None:
     pool = CellPool(make_settings(request_timeout_s=0.5), server_module=FAULTY)
-    details = [str(error) for error in decode_all(pool, [b"wait"] * (3 * AT_ONCE), lambda: False)]
-    assert sum("decoding took 0.5 s" in detail for detail in details) == AT_ONCE
+    pool.decode(picture(), lambda: False, in_20_s())  # starts the server of the cells
+    deadline = time.monotonic() + 0.5
+    details = [str(error) for error in decode_all(pool, [b"wait"] * (3 * AT_ONCE), lambda: False, deadline)]
+    assert sum("did not end within 0.5 s" in detail for detail in details) == AT_ONCE
     assert sum("did not start within 0.25 s" in detail for detail in details) == 2 * AT_ONCE
     pool.close()
 
 
 def test_a_client_that_hangs_up_ends_the_decoding_of_its_other_pictures(pool: CellPool) -> None:
     with pytest.raises(ClientGone):
-        decode_all(pool, [picture()] * 20, lambda: True)
+        decode_all(pool, [picture()] * 20, lambda: True, in_20_s())
     wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("decode")])
 
 
 def test_what_took_too_long_is_an_error_of_its_own(make_settings: MakeSettings) -> None:
     pool = CellPool(make_settings(request_timeout_s=1), server_module=FAULTY)
-    decoded = decode_all(pool, [picture("white"), b"wait"], lambda: False)
+    pool.decode(picture(), lambda: False, in_20_s())  # starts the server of the cells
+    decoded = decode_all(pool, [picture("white"), b"wait"], lambda: False, time.monotonic() + 1)
     assert decoded[0] == WHITE
     assert isinstance(decoded[1], DeadlineExceeded)
     pool.close()
+
+
+@pytest.mark.parametrize("startable", range(AT_ONCE))
+def test_without_threads_all_pictures_are_refused_and_may_be_sent_again(
+    startable: int, pool: CellPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, left = threading.Thread.start, [None] * startable
+
+    def start_some(thread: threading.Thread) -> None:
+        if not left:
+            raise RuntimeError("can't start new thread")
+        left.pop()
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_some)
+    decoded = decode_all(pool, [picture("white")] * 20, lambda: False, in_20_s())
+    assert [type(error) for error in decoded] == [QueueUnavailable] * 20
+    assert {error.retry_after_s for error in decoded if isinstance(error, QueueUnavailable)} == {1}

@@ -47,6 +47,17 @@ def _boast() -> None:
     vars(cell)["Message"] = lambda *_: boast
 
 
+def _dribble() -> None:
+    """Answer byte by byte, each of them in time."""
+
+    def send(connection: socket.socket, _message: Message) -> NoReturn:
+        while True:
+            connection.sendall(b"\1")
+            threading.Event().wait(0.3)
+
+    vars(cell)["send_message"] = send
+
+
 def _tell(what: object) -> NoReturn:
     raise BadImage(str(what))
 
@@ -89,6 +100,7 @@ HARM: dict[bytes, Callable[[], object]] = {
     b"exit": lambda: os._exit(3),
     b"allocate": lambda: bytearray(8 * 2**30),
     b"wait": lambda: threading.Event().wait(),
+    b"dribble": _dribble,
     b"environment": lambda: _tell(f"environment {dict(os.environ)}"),
     b"files": lambda: _tell(f"files {_open_files()}"),
     b"open a file": lambda: os.open("/etc/hostname", os.O_RDONLY),

@@ -254,7 +254,7 @@ def test_each_picture_counts_for_the_rate_limit(make_http: MakeHttp, queue: Stub
     response = post_form(http, RED, BLUE, RED)
     assert_problem(response, 429, "5 per 1 hour, and each picture counts")
     assert len(queue.pixels) == 3
-    assert post_form(http, RED).status_code == 200
+    assert post_form(http, RED, BLUE).status_code == 200
     assert post_form(http, RED).status_code == 429
 
 
