@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import redis
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -20,6 +20,14 @@ from sentinel_url import is_sentinel_url, parse_sentinel_url
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
+
+
+def _number(value: object) -> object:
+    """Return text as the whole number in it, if it is one: a Literal of numbers takes no text."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+Channels = Annotated[Literal[1, 3], BeforeValidator(_number)]
 
 # Width and height for which most ImageNet networks were trained.
 IMAGE_SIZE = 224
@@ -59,7 +67,7 @@ class Settings(BaseSettings):
 
     image_width: Count | None = None
     image_height: Count | None = None
-    image_chans: Literal[1, 3] = 3
+    image_chans: Channels = 3
     crop_mode: Literal["center", "squash"] | None = None
     # As timm evaluates most ImageNet networks, and as the shipped ones were trained.
     crop_pct: Annotated[float, Field(gt=0, le=1)] = 0.875

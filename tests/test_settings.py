@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from pydantic.fields import FieldInfo
 
 import settings as settings_module
 from project import PROJECT_DIR
@@ -23,6 +24,21 @@ def test_every_setting_has_a_default(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings.host, settings.port) == ("127.0.0.1", 5000)
 
 
+@pytest.mark.parametrize(("name", "field"), Settings.model_fields.items())
+def test_every_default_may_come_from_the_environment_as_text(
+    name: str, field: FieldInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    default = field.default
+    text = default.get_secret_value() if isinstance(default, SecretStr) else default
+    monkeypatch.setenv(name.upper(), "" if text is None else str(text))
+    assert getattr(Settings(_env_file=None), name) == default  # type: ignore[call-arg]
+
+
+def test_gray_networks_can_be_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMAGE_CHANS", "1")
+    assert load_settings().image_shape.channels == 1
+
+
 def test_the_environment_overrides_the_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".env").write_text("PORT=6001\nIMAGE_QUEUE=from_file\nAPI_KEY=of_the_clients\n")
     monkeypatch.setitem(Settings.model_config, "env_file", tmp_path / ".env")
@@ -37,6 +53,8 @@ def test_the_environment_overrides_the_env_file(tmp_path: Path, monkeypatch: pyt
         ("PORT", "70000"),
         ("PORT", "five"),
         ("ENGINE", "torch"),
+        ("IMAGE_CHANS", "2"),
+        ("IMAGE_CHANS", "gray"),
         ("PRECISION", "int4"),
         ("BATCH_SIZE", "0"),
         ("REQUEST_TIMEOUT_S", "-1"),
