@@ -7,6 +7,7 @@ import socket
 import sys
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 import redis
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -138,6 +139,9 @@ class Settings(BaseSettings):
         except (ValueError, TypeError):
             # From None, since the message may contain a part of the URL, and so of a password.
             raise ValueError("REDIS_URL: its port, database or options are invalid") from None
+        # redis-py makes 0 of /x, and 12 of /1/2.
+        if not re.fullmatch("/?[0-9]*", urlsplit(url).path):
+            raise ValueError("REDIS_URL: the database after the host must be a number: redis://host:6379/0")
         return self
 
     @field_validator("model")

@@ -66,6 +66,8 @@ def test_the_environment_overrides_the_env_file(tmp_path: Path, monkeypatch: pyt
         ("API_KEYS", " , "),
         ("REDIS_URL", "redis://127.0.0.1:6379/0?db=first"),
         ("REDIS_URL", "redis://127.0.0.1:6379/0?ssl_ca_certs=file"),
+        ("REDIS_URL", "redis://127.0.0.1:6379/x"),
+        ("REDIS_URL", "rediss://127.0.0.1:6379/1/2"),
         ("REDIS_URL", "redis+sentinel://one:26379,two:26379"),
         ("REDIS_URL", "redis+sentinel:///mymaster"),
         ("REDIS_URL", "redis+sentinel://one:26379,:26379/mymaster"),
