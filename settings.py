@@ -30,6 +30,10 @@ def _number(value: object) -> object:
 
 Channels = Annotated[Literal[1, 3], BeforeValidator(_number)]
 
+# What MODEL may be besides a name of Keras: names, and a file's ending. For those of the old format, workers say how to
+# convert it.
+SHIPPED = ("auto", "resnet50", "efficientnet_lite0")
+NETWORK_FILES = (".keras", ".h5", ".hdf5")
 # Width and height for which most ImageNet networks were trained.
 IMAGE_SIZE = 224
 # RFC 6454, section 7; browsers write hosts in lower case.
@@ -147,9 +151,11 @@ class Settings(BaseSettings):
     @field_validator("model")
     @classmethod
     def check_model(cls, value: str) -> str:
-        """Refuse a name that is none of Keras's."""
+        """Refuse what no worker could serve; whether a file is there, only the worker knows."""
         if value.startswith(PREFIX) and not keras_network(value):
             raise ValueError(f"after {PREFIX} there must be one of {', '.join(KERAS_NETWORKS)}")
+        if value not in SHIPPED and not value.startswith(PREFIX) and Path(value).suffix not in NETWORK_FILES:
+            raise ValueError(f"must be {', '.join(SHIPPED)}, {PREFIX} and a name of Keras, or the path of a .keras file")
         return value
 
     @field_validator("api_keys")
@@ -196,8 +202,7 @@ class Settings(BaseSettings):
     @property
     def crop(self) -> Crop:
         """How pictures are fitted to that shape: CROP_MODE, by default `center` for ImageNet's networks."""
-        shipped = self.model in ("auto", "resnet50", "efficientnet_lite0")
-        mode = self.crop_mode or ("center" if shipped or keras_network(self.model) else "squash")
+        mode = self.crop_mode or ("center" if self.model in SHIPPED or keras_network(self.model) else "squash")
         return Crop(mode, self.crop_pct) if mode == "center" else Crop(mode)
 
     def name_of(self, role: str) -> str:
