@@ -155,7 +155,7 @@ class Settings(BaseSettings):
         if value.startswith(PREFIX) and not keras_network(value):
             raise ValueError(f"after {PREFIX} there must be one of {', '.join(KERAS_NETWORKS)}")
         if value not in SHIPPED and not value.startswith(PREFIX) and Path(value).suffix not in NETWORK_FILES:
-            raise ValueError(f"must be {', '.join(SHIPPED)}, {PREFIX} and a name of Keras, or the path of a .keras file")
+            raise ValueError(f"must be {', '.join(SHIPPED)}, {PREFIX} and a name, or the path of a .keras file")
         return value
 
     @field_validator("api_keys")
@@ -173,7 +173,11 @@ class Settings(BaseSettings):
         if value:
             from limits import parse_many
 
-            parse_many(value)
+            try:
+                parse_many(value)
+            except ValueError:
+                # From None, since the message quotes the value.
+                raise ValueError("must be limits such as 10/second;1000/hour") from None
         return value
 
     @field_validator("cors_origins")
@@ -231,14 +235,17 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        sys.exit(f"wrong setting: {_explain(error.errors(include_url=False, include_input=False)[0])}")
+        sys.exit(f"wrong setting: {_explain(error.errors(include_url=False, include_input=False))}")
 
 
-def _explain(error: ErrorDetails) -> str:
+def _explain(errors: list[ErrorDetails]) -> str:
+    error = errors[0]
     name = str(error["loc"][0]).upper() if error["loc"] else ""
     if error["type"] == "extra_forbidden":
         known = [field.upper() for field in Settings.model_fields]
         nearest = difflib.get_close_matches(name, known, n=1)
         suggestion = f"did you mean {nearest[0]}?" if nearest else "docs/settings.md lists them all"
         return f"{name}: there is no such setting, but .env has it; {suggestion}"
-    return (f"{name}: " if name else "") + error["msg"].removeprefix("Value error, ")
+    # A setting of several types has an error for each of them.
+    messages = [each["msg"].removeprefix("Value error, ") for each in errors if each["loc"][:1] == error["loc"][:1]]
+    return (f"{name}: " if name else "") + " or ".join(messages).replace(" or Input should be ", " or ")

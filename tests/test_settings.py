@@ -95,6 +95,24 @@ def test_an_invalid_value_ends_the_program_with_one_line_that_names_the_setting(
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("BATCH_SIZE", "0", "Input should be 'auto' or greater than or equal to 1"),
+        ("BATCH_SIZE", "x", "Input should be 'auto' or a valid integer, unable to parse string as an integer"),
+        ("TOP_CLASSES", "0", "Input should be 'all' or greater than or equal to 1"),
+        ("RATE_LIMIT", "hunter2", "must be limits such as 10/second;1000/hour"),
+    ],
+)
+def test_a_message_says_all_that_a_setting_may_be_and_never_what_it_was(
+    name: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as stopped:
+        load_settings()
+    assert str(stopped.value) == f"wrong setting: {name}: {message}"
+
+
+@pytest.mark.parametrize(
     ("line", "message"),
     [
         ("MODELL=x", "MODELL: there is no such setting, but .env has it; did you mean MODEL?"),
