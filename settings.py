@@ -16,7 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from helpers import Crop, ImageShape
 from keras_networks import KERAS_NETWORKS, PREFIX, keras_network
-from project import PROJECT_DIR
+from project import ENV_FILE_NOT_TEXT, PROJECT_DIR
 from sentinel_url import is_sentinel_url, parse_sentinel_url
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -236,6 +236,8 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         sys.exit(f"wrong setting: {_explain(error.errors(include_url=False, include_input=False))}")
+    except UnicodeDecodeError:
+        sys.exit(ENV_FILE_NOT_TEXT)
 
 
 def _explain(errors: list[ErrorDetails]) -> str:

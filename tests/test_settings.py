@@ -130,6 +130,17 @@ def test_an_unknown_name_in_the_env_file_is_refused_with_the_closest_match(
     assert str(stopped.value) == f"wrong setting: {message}"
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_an_env_file_that_is_not_utf_8_is_refused_in_one_line(
+    encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("API_KEY=Löwenzahn\n", encoding=encoding)
+    monkeypatch.setitem(Settings.model_config, "env_file", tmp_path / ".env")
+    with pytest.raises(SystemExit) as stopped:
+        load_settings()
+    assert str(stopped.value) == ".env is not text in UTF-8; save it as UTF-8"
+
+
 def test_unknown_names_in_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODELL", "x")
     assert Settings(_env_file=None).model == "auto"  # type: ignore[call-arg]
