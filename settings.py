@@ -7,9 +7,7 @@ import socket
 import sys
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
-import redis
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -17,7 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from helpers import Crop, ImageShape
 from keras_networks import KERAS_NETWORKS, PREFIX, keras_network
 from project import ENV_FILE_NOT_TEXT, PROJECT_DIR
-from sentinel_url import is_sentinel_url, parse_sentinel_url
+from redis_url import check_redis_url
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
@@ -129,23 +127,10 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def check_redis_url(self) -> Self:
         """Refuse an address that no Redis client accepts."""
-        url = self.redis_url.get_secret_value()
-        if is_sentinel_url(url):
-            try:
-                url = parse_sentinel_url(url).server_url
-            except ValueError as error:
-                raise ValueError(f"REDIS_URL: {error}") from None
-        if not url.startswith(("redis://", "rediss://")):
-            schemes = "redis:// or, for TLS, rediss://; with Sentinel redis+sentinel:// or rediss+sentinel://"
-            raise ValueError(f"REDIS_URL: must begin with {schemes}")
         try:
-            redis.ConnectionPool.from_url(url).make_connection()
-        except (ValueError, TypeError):
-            # From None, since the message may contain a part of the URL, and so of a password.
-            raise ValueError("REDIS_URL: its port, database or options are invalid") from None
-        # redis-py makes 0 of /x, and 12 of /1/2.
-        if not re.fullmatch("/?[0-9]*", urlsplit(url).path):
-            raise ValueError("REDIS_URL: the database after the host must be a number: redis://host:6379/0")
+            check_redis_url(self.redis_url.get_secret_value())
+        except ValueError as error:
+            raise ValueError(f"REDIS_URL: {error}") from None
         return self
 
     @field_validator("model")
