@@ -8,19 +8,30 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import redis
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from helpers import Crop, ImageShape
 from keras_networks import KERAS_NETWORKS, PREFIX, keras_network
-from project import PROJECT_DIR
-from sentinel_url import is_sentinel_url, parse_sentinel_url
+from project import ENV_FILE_NOT_TEXT, PROJECT_DIR
+from redis_url import check_redis_url
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 
+
+def _number(value: object) -> object:
+    """Return text as the whole number in it, if it is one: a Literal of numbers takes no text."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+Channels = Annotated[Literal[1, 3], BeforeValidator(_number)]
+
+# What MODEL may be besides a name of Keras: names, and a file's ending. For those of the old format, workers say how to
+# convert it.
+SHIPPED = ("auto", "resnet50", "efficientnet_lite0")
+NETWORK_FILES = (".keras", ".h5", ".hdf5")
 # Width and height for which most ImageNet networks were trained.
 IMAGE_SIZE = 224
 # RFC 6454, section 7; browsers write hosts in lower case.
@@ -59,7 +70,7 @@ class Settings(BaseSettings):
 
     image_width: Count | None = None
     image_height: Count | None = None
-    image_chans: Literal[1, 3] = 3
+    image_chans: Channels = 3
     crop_mode: Literal["center", "squash"] | None = None
     # As timm evaluates most ImageNet networks, and as the shipped ones were trained.
     crop_pct: Annotated[float, Field(gt=0, le=1)] = 0.875
@@ -116,28 +127,20 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def check_redis_url(self) -> Self:
         """Refuse an address that no Redis client accepts."""
-        url = self.redis_url.get_secret_value()
-        if is_sentinel_url(url):
-            try:
-                url = parse_sentinel_url(url).server_url
-            except ValueError as error:
-                raise ValueError(f"REDIS_URL: {error}") from None
-        if not url.startswith(("redis://", "rediss://")):
-            schemes = "redis:// or, for TLS, rediss://; with Sentinel redis+sentinel:// or rediss+sentinel://"
-            raise ValueError(f"REDIS_URL: must begin with {schemes}")
         try:
-            redis.ConnectionPool.from_url(url).make_connection()
-        except (ValueError, TypeError):
-            # From None, since the message may contain a part of the URL, and so of a password.
-            raise ValueError("REDIS_URL: its port, database or options are invalid") from None
+            check_redis_url(self.redis_url.get_secret_value())
+        except ValueError as error:
+            raise ValueError(f"REDIS_URL: {error}") from None
         return self
 
     @field_validator("model")
     @classmethod
     def check_model(cls, value: str) -> str:
-        """Refuse a name that is none of Keras's."""
+        """Refuse what no worker could serve; whether a file is there, only the worker knows."""
         if value.startswith(PREFIX) and not keras_network(value):
             raise ValueError(f"after {PREFIX} there must be one of {', '.join(KERAS_NETWORKS)}")
+        if value not in SHIPPED and not value.startswith(PREFIX) and Path(value).suffix not in NETWORK_FILES:
+            raise ValueError(f"must be {', '.join(SHIPPED)}, {PREFIX} and a name, or the path of a .keras file")
         return value
 
     @field_validator("api_keys")
@@ -155,7 +158,11 @@ class Settings(BaseSettings):
         if value:
             from limits import parse_many
 
-            parse_many(value)
+            try:
+                parse_many(value)
+            except ValueError:
+                # From None, since the message quotes the value.
+                raise ValueError("must be limits such as 10/second;1000/hour") from None
         return value
 
     @field_validator("cors_origins")
@@ -184,8 +191,7 @@ class Settings(BaseSettings):
     @property
     def crop(self) -> Crop:
         """How pictures are fitted to that shape: CROP_MODE, by default `center` for ImageNet's networks."""
-        shipped = self.model in ("auto", "resnet50", "efficientnet_lite0")
-        mode = self.crop_mode or ("center" if shipped or keras_network(self.model) else "squash")
+        mode = self.crop_mode or ("center" if self.model in SHIPPED or keras_network(self.model) else "squash")
         return Crop(mode, self.crop_pct) if mode == "center" else Crop(mode)
 
     def name_of(self, role: str) -> str:
@@ -214,14 +220,19 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        sys.exit(f"wrong setting: {_explain(error.errors(include_url=False, include_input=False)[0])}")
+        sys.exit(f"wrong setting: {_explain(error.errors(include_url=False, include_input=False))}")
+    except UnicodeDecodeError:
+        sys.exit(ENV_FILE_NOT_TEXT)
 
 
-def _explain(error: ErrorDetails) -> str:
+def _explain(errors: list[ErrorDetails]) -> str:
+    error = errors[0]
     name = str(error["loc"][0]).upper() if error["loc"] else ""
     if error["type"] == "extra_forbidden":
         known = [field.upper() for field in Settings.model_fields]
         nearest = difflib.get_close_matches(name, known, n=1)
         suggestion = f"did you mean {nearest[0]}?" if nearest else "docs/settings.md lists them all"
         return f"{name}: there is no such setting, but .env has it; {suggestion}"
-    return (f"{name}: " if name else "") + error["msg"].removeprefix("Value error, ")
+    # A setting of several types has an error for each of them.
+    messages = [each["msg"].removeprefix("Value error, ") for each in errors if each["loc"][:1] == error["loc"][:1]]
+    return (f"{name}: " if name else "") + " or ".join(messages).replace(" or Input should be ", " or ")

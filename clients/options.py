@@ -4,25 +4,38 @@ import argparse
 import ipaddress
 import math
 import os
+import sys
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
-from project import PROJECT_DIR, VERSION
+from project import ENV_FILE_NOT_TEXT, PROJECT_DIR, VERSION
 
 DEFAULT_IMAGE = PROJECT_DIR / "castle_image.jpg"
+HIGHEST_PORT = 65535
 # A server that listens on all addresses is reached at this one.
 _REACHABLE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # nosec B104
 
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that all clients have; their defaults come from the environment and `.env`."""
-    variables = {name.upper(): value for name, value in dotenv_values(PROJECT_DIR / ".env").items()} | os.environ
-    url = service_url(variables.get("HOST") or "127.0.0.1", variables.get("PORT") or "5000")
+    variables = _variables()
+    port = variables.get("PORT") or "5000"
+    if not (port.isdecimal() and 1 <= int(port) <= HIGHEST_PORT):
+        sys.exit(f"wrong setting: PORT: must be a number between 1 and {HIGHEST_PORT}")
+    url = service_url(variables.get("HOST") or "127.0.0.1", port)
     parser.add_argument("--version", action="version", version=VERSION)
     parser.add_argument("--url", type=base_url, default=url, help="of the service (default: %(default)s)")
     key = variables.get("API_KEY") or None
     parser.add_argument("--api-key", type=api_key, default=key, help="where one is required (default: $API_KEY)")
+
+
+def _variables() -> dict[str, str | None]:
+    try:
+        in_file = dotenv_values(PROJECT_DIR / ".env")
+    except UnicodeDecodeError:
+        sys.exit(ENV_FILE_NOT_TEXT)
+    return {name.upper(): value for name, value in in_file.items()} | os.environ
 
 
 def service_url(host: str, port: int | str) -> str:

@@ -148,7 +148,7 @@ def _count_classes(network: Network, engine: Engine) -> int:
 def _labels(network: Network, classes: int) -> list[str]:
     labels = network.labels() if network.labels else [f"class_{index}" for index in range(classes)]
     if len(labels) != classes:
-        raise ModelError(f"the network has {classes} classes, but there are {len(labels)} labels")
+        raise ModelError(f"LABELS has {len(labels)} classes, but the network has {classes}")
     return labels
 
 

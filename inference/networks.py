@@ -1,6 +1,7 @@
 """Which network the setting MODEL means, and how it is loaded."""
 
 import sys
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -111,15 +112,15 @@ def _efficientnet_lite0(settings: Settings) -> Network:
 
 
 def _own(settings: Settings, file: Path) -> Network:
-    if file.suffix in (".h5", ".hdf5") and file.is_file():
+    if not file.is_file():
+        raise ModelError(f"MODEL={settings.model}: no such network file")
+    if file.suffix != ".keras":
         convert = f"keras.models.load_model('{file}', compile=False).save('{file.with_suffix('.keras')}')"
         raise ModelError(
             f"MODEL={settings.model} is in Keras's old format, and a .keras file is needed. This makes one: "
             f'{sys.executable} -c "import keras; {convert}"'
         )
-    if file.suffix != ".keras" or not file.is_file():
-        known = "auto, resnet50, efficientnet_lite0, keras: and a name of Keras, or the path of a .keras file"
-        raise ModelError(f"MODEL={settings.model}: no such network; it is one of {known}")
+    _check_archive(file, settings)
     labels = _labels(settings, None)
     return Network(
         file.stem,
@@ -130,6 +131,17 @@ def _own(settings: Settings, file: Path) -> Network:
         output=settings.output,
         own=True,
     )
+
+
+def _check_archive(file: Path, settings: Settings) -> None:
+    """Refuse a file that Keras has not saved, before TensorFlow is loaded, which takes seconds."""
+    try:
+        with file.open("rb") as opened:
+            if zipfile.is_zipfile(opened):
+                return
+    except OSError as error:
+        raise ModelError(f"MODEL={settings.model} cannot be read: {error.strerror}") from error
+    raise ModelError(f"MODEL={settings.model} is not a .keras file: it is not a zip archive")
 
 
 def _labels(settings: Settings, default: Labels | None) -> Labels | None:

@@ -9,6 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from logger import configure_logging, log
+from project import PROJECT_DIR
+
+LOGGING_PACKAGES = ("http_server", "inference", "jobs", "pictures", "telemetry", "web", "worker")
 
 
 @pytest.fixture(autouse=True)
@@ -77,6 +80,16 @@ def test_a_traceback_is_on_the_line_of_its_event(capsys: pytest.CaptureFixture[s
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert "ZeroDivisionError" in lines[0]
+
+
+def test_the_documentation_explains_every_event() -> None:
+    code = [file.read_text() for package in LOGGING_PACKAGES for file in (PROJECT_DIR / package).glob("**/*.py")]
+    actions = set(re.findall(r'\b(?:log|LogOnce)\(\s*"([a-z_]+)"', "".join(code)))
+    assert len(actions) > 50
+    rows = re.findall(r"^\| (`[a-z_]+.*?`) \|", (PROJECT_DIR / "docs" / "operations.md").read_text(), re.MULTILINE)
+    names = re.findall("`([a-z_…]+)`", "".join(rows))
+    families = tuple(name.removesuffix("…") for name in names if name.endswith("…"))
+    assert {action for action in actions if not action.startswith(families)} - set(names) == set()
 
 
 def test_events_below_the_log_level_are_not_logged(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from pydantic.fields import FieldInfo
 
 import settings as settings_module
 from project import PROJECT_DIR
@@ -23,6 +24,21 @@ def test_every_setting_has_a_default(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings.host, settings.port) == ("127.0.0.1", 5000)
 
 
+@pytest.mark.parametrize(("name", "field"), Settings.model_fields.items())
+def test_every_default_may_come_from_the_environment_as_text(
+    name: str, field: FieldInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    default = field.default
+    text = default.get_secret_value() if isinstance(default, SecretStr) else default
+    monkeypatch.setenv(name.upper(), "" if text is None else str(text))
+    assert getattr(Settings(_env_file=None), name) == default  # type: ignore[call-arg]
+
+
+def test_gray_networks_can_be_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMAGE_CHANS", "1")
+    assert load_settings().image_shape.channels == 1
+
+
 def test_the_environment_overrides_the_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".env").write_text("PORT=6001\nIMAGE_QUEUE=from_file\nAPI_KEY=of_the_clients\n")
     monkeypatch.setitem(Settings.model_config, "env_file", tmp_path / ".env")
@@ -37,6 +53,11 @@ def test_the_environment_overrides_the_env_file(tmp_path: Path, monkeypatch: pyt
         ("PORT", "70000"),
         ("PORT", "five"),
         ("ENGINE", "torch"),
+        ("MODEL", "efficientnet_lite"),
+        ("MODEL", "keras:ResNet"),
+        ("MODEL", "flowers.kera"),
+        ("IMAGE_CHANS", "2"),
+        ("IMAGE_CHANS", "gray"),
         ("PRECISION", "int4"),
         ("BATCH_SIZE", "0"),
         ("REQUEST_TIMEOUT_S", "-1"),
@@ -48,6 +69,8 @@ def test_the_environment_overrides_the_env_file(tmp_path: Path, monkeypatch: pyt
         ("API_KEYS", " , "),
         ("REDIS_URL", "redis://127.0.0.1:6379/0?db=first"),
         ("REDIS_URL", "redis://127.0.0.1:6379/0?ssl_ca_certs=file"),
+        ("REDIS_URL", "redis://127.0.0.1:6379/x"),
+        ("REDIS_URL", "rediss://127.0.0.1:6379/1/2"),
         ("REDIS_URL", "redis+sentinel://one:26379,two:26379"),
         ("REDIS_URL", "redis+sentinel:///mymaster"),
         ("REDIS_URL", "redis+sentinel://one:26379,:26379/mymaster"),
@@ -72,6 +95,24 @@ def test_an_invalid_value_ends_the_program_with_one_line_that_names_the_setting(
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("BATCH_SIZE", "0", "Input should be 'auto' or greater than or equal to 1"),
+        ("BATCH_SIZE", "x", "Input should be 'auto' or a valid integer, unable to parse string as an integer"),
+        ("TOP_CLASSES", "0", "Input should be 'all' or greater than or equal to 1"),
+        ("RATE_LIMIT", "hunter2", "must be limits such as 10/second;1000/hour"),
+    ],
+)
+def test_a_message_says_all_that_a_setting_may_be_and_never_what_it_was(
+    name: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as stopped:
+        load_settings()
+    assert str(stopped.value) == f"wrong setting: {name}: {message}"
+
+
+@pytest.mark.parametrize(
     ("line", "message"),
     [
         ("MODELL=x", "MODELL: there is no such setting, but .env has it; did you mean MODEL?"),
@@ -87,6 +128,17 @@ def test_an_unknown_name_in_the_env_file_is_refused_with_the_closest_match(
     with pytest.raises(SystemExit) as stopped:
         load_settings()
     assert str(stopped.value) == f"wrong setting: {message}"
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_an_env_file_that_is_not_utf_8_is_refused_in_one_line(
+    encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("API_KEY=Löwenzahn\n", encoding=encoding)
+    monkeypatch.setitem(Settings.model_config, "env_file", tmp_path / ".env")
+    with pytest.raises(SystemExit) as stopped:
+        load_settings()
+    assert str(stopped.value) == ".env is not text in UTF-8; save it as UTF-8"
 
 
 def test_unknown_names_in_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:

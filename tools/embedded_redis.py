@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import redis
 from redis.backoff import NoBackoff
@@ -29,6 +30,13 @@ ATTEMPTS = 3
 
 class RedisNotFound(Exception):
     """There is no Redis server on this machine."""
+
+
+class EmbeddedRedis(NamedTuple):
+    """A server that was started, and its process."""
+
+    url: str
+    process: "subprocess.Popen[bytes]"
 
 
 def find_server() -> Path:
@@ -76,7 +84,14 @@ def free_port() -> int:
 
 @contextmanager
 def embedded_redis(server: Path | None = None, port: int | None = None) -> Iterator[str]:
-    """Run a Redis server and yield its URL; it is stopped at the end.
+    """Run a Redis server as `started_redis` does, and yield its URL."""
+    with started_redis(server, port) as started:
+        yield started.url
+
+
+@contextmanager
+def started_redis(server: Path | None = None, port: int | None = None) -> Iterator[EmbeddedRedis]:
+    """Run a Redis server; it is stopped at the end.
 
     Args:
         server: the program; by default the one that `find_server` finds.
@@ -89,7 +104,7 @@ def embedded_redis(server: Path | None = None, port: int | None = None) -> Itera
     for number in [port] if port else _free_ports():
         with _running(program, number) as process:
             if _comes_up(process, number):
-                yield f"redis://127.0.0.1:{number}/0"
+                yield EmbeddedRedis(f"redis://127.0.0.1:{number}/0", process)
                 return
     raise RedisNotFound(f"{program} did not start")
 

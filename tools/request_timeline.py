@@ -60,8 +60,11 @@ def main() -> int:
     args = parser.parse_args()
     if not args.id:
         parser.error("ID is required: make logs ID=...")
+    logs = args.logs or log_files()
+    if not logs:
+        parser.error("there is no log yet: `make run` begins one; other logs follow ID")
     try:
-        found = events(_lines(args.logs or log_files()), args.id)
+        found = events(_lines(logs), args.id)
     except OSError as error:
         parser.error(str(error))
     if not found:

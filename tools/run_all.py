@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from typing import IO, cast
 
 from clients.options import service_url
@@ -26,8 +26,9 @@ from clients.service import Service
 from listener import listen, offered
 from project import PROJECT_DIR
 from settings import Settings, load_settings
-from tools.embedded_redis import PORTS, RedisNotFound, embedded_redis
+from tools.embedded_redis import PORTS
 from tools.run_log import RUN_LOG, copy_output
+from tools.run_redis import Started, run_redis, stop_without
 
 POLL_INTERVAL_S = 0.25
 PROBE_TIMEOUT_S = 5
@@ -49,12 +50,12 @@ def main() -> int:
     _check_temporary_folder()
     listener = _listen(settings, demo)
     url = service_url(settings.host, listener.getsockname()[1])
-    try:
-        with _redis(settings) as redis_url, _parts(settings, redis_url, listener, quiet=demo) as parts:
-            show = _Show(settings, parts, url)
-            return show.demo() if demo else show.greeting() or parts.wait()
-    except RedisNotFound as error:
-        sys.exit(str(error))
+    with (
+        run_redis(settings) as (redis_url, redis_server),
+        _parts(settings, redis_url, listener, quiet=demo) as parts,
+    ):
+        show = _Show(settings, parts, url, redis_server)
+        return show.demo() if demo else show.greeting() or show.wait()
 
 
 def _stop(_number: int, _frame: object) -> None:
@@ -83,13 +84,6 @@ def _listen(settings: Settings, demo: bool) -> socket.socket:
             return listen(settings.host, port)
     instead = "choose another with PORT" if asked_for else "choose one with PORT and HOST"
     sys.exit(f"port {settings.port} of {settings.host} is taken, or the address is not this machine's; {instead}")
-
-
-def _redis(settings: Settings) -> AbstractContextManager[str]:
-    """Use the Redis that REDIS_URL names, or start one."""
-    if "redis_url" in settings.model_fields_set:
-        return nullcontext(settings.redis_url.get_secret_value())
-    return embedded_redis()
 
 
 @contextmanager
@@ -121,11 +115,14 @@ def _parts(
 class _Show:
     """What people see besides the log; where the log is JSON, it goes to standard error."""
 
-    def __init__(self, settings: Settings, parts: "subprocess.Popen[bytes]", url: str) -> None:
+    def __init__(
+        self, settings: Settings, parts: "subprocess.Popen[bytes]", url: str, redis_server: Started = None
+    ) -> None:
         self._output = sys.stderr if settings.log_format == "json" else sys.stdout
         self._start_timeout_s = settings.download_timeout_s + START_TIMEOUT_S
         self._parts = parts
         self._url = url
+        self._redis_server = redis_server
 
     def greeting(self) -> int:
         """Wait until the service is ready, classify the castle, say where to go; return the exit code."""
@@ -148,12 +145,23 @@ class _Show:
         self._say("\nStopping everything")
         return int(any(codes))
 
+    def wait(self) -> int:
+        """Wait until a part ends; return the exit code."""
+        while not self._has_ended():
+            time.sleep(POLL_INTERVAL_S)
+        return self._parts.wait()
+
+    def _has_ended(self) -> bool:
+        """Tell whether a part has. Without the Redis that was started, end the program."""
+        stop_without(self._redis_server)
+        return self._parts.poll() is not None
+
     def _become_ready(self) -> bool:
         """Wait until the service is ready; return False if it has ended, or takes too long."""
         end = time.monotonic() + self._start_timeout_s
         with Service(self._url) as service:
             while not service.is_ready(PROBE_TIMEOUT_S):
-                if self._parts.poll() is not None or time.monotonic() > end:
+                if self._has_ended() or time.monotonic() > end:
                     return False
                 time.sleep(POLL_INTERVAL_S)
         return True

@@ -22,6 +22,7 @@ from web.request_scope import RequestObserver, follow_requests
 from web.result_cache import ResultCache
 from web.server_identity import ServerIdentity
 from web.status import create_status
+from web.trusted_hosts import trust_hosts
 from web.uploads import max_body_bytes
 
 
@@ -49,12 +50,12 @@ def create_app(
     metrics = metrics or WebMetrics()
     app.json = OrjsonProvider(app)
     app.config["MAX_CONTENT_LENGTH"] = max_body_bytes(settings)
-    app.config["TRUSTED_HOSTS"] = settings.trusted_hosts.replace(",", " ").split() or None
     # Flask would answer a path with two slashes with a redirect to whatever the client's `Host` says.
     app.url_map.merge_slashes = False
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies)  # type: ignore[method-assign]
     follow_requests(app, [metrics, *observers])
+    trust_hosts(app, settings)
     allow_origins(app, settings)
     answer_errors(app, settings)
     app.register_blueprint(create_health(settings, monitor, metrics))

@@ -15,6 +15,8 @@ from telemetry.web_metrics import CONTENT_TYPE, WebMetrics
 from web.fresh_copy import FreshCopy
 
 METRICS_MAX_AGE_S = 1.0
+# The name of the blueprint.
+HEALTH = "health"
 
 
 class CropCheck:
@@ -45,7 +47,7 @@ class CropCheck:
 
 def create_health(settings: Settings, monitor: QueueMonitor, metrics: WebMetrics) -> Blueprint:
     """Return the routes for whoever monitors the service."""
-    health = Blueprint("health", __name__)
+    health = Blueprint(HEALTH, __name__)
     crops = CropCheck(str(settings.crop))
     # Making them takes as long as several pictures.
     copy = FreshCopy(metrics.text, METRICS_MAX_AGE_S)

@@ -47,11 +47,20 @@ def test_the_command_line_wins_over_both(monkeypatch: pytest.MonkeyPatch) -> Non
     assert (args.url, args.api_key) == ("https://classifier.example", "given")
 
 
-def test_a_wrong_port_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setenv("PORT", "five")
-    with pytest.raises(SystemExit):
+@pytest.mark.parametrize("port", ["five", "5000x", "0", "70000"])
+def test_a_wrong_port_is_named(port: str, project: Path) -> None:
+    (project / ".env").write_text(f"PORT={port}\n")
+    with pytest.raises(SystemExit) as stopped:
         parsed()
-    assert "'http://127.0.0.1:five' is not an address" in capsys.readouterr().err
+    assert str(stopped.value) == "wrong setting: PORT: must be a number between 1 and 65535"
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_an_env_file_that_is_not_utf_8_is_refused_in_one_line(encoding: str, project: Path) -> None:
+    (project / ".env").write_text("API_KEY=Löwenzahn\n", encoding=encoding)
+    with pytest.raises(SystemExit) as stopped:
+        parsed()
+    assert str(stopped.value) == ".env is not text in UTF-8; save it as UTF-8"
 
 
 @pytest.mark.parametrize("ending", ["", "/", "/predict", "/predict/"])

@@ -147,6 +147,27 @@ def test_the_configured_redis_is_used(services: Services) -> None:
     assert redis_servers_of(everything) == []
 
 
+@pytest.mark.parametrize(
+    "url", ["redis://me:hunter2@127.0.0.1:1", "rediss+sentinel://me:hunter2@127.0.0.1:1,127.0.0.1:2/mymaster"]
+)
+def test_a_configured_redis_that_does_not_answer_is_told_at_once_in_one_line(url: str, services: Services) -> None:
+    everything = services.start_module("tools.run_all", PORT=free_port(), REDIS_URL=url)
+    assert everything.popen.wait(60) == 1
+    assert re.fullmatch(r"REDIS_URL: no Redis answers there: .+\n", everything.output)
+    assert "me:" not in everything.output
+    assert "hunter2" not in everything.output
+
+
+def test_if_the_redis_that_was_started_dies_everything_stops_with_an_error(services: Services) -> None:
+    everything = services.start_module("tools.run_all", PORT=free_port(), REDIS_URL="")
+    wait_until(lambda: "web_server_starting" in everything.output or everything.popen.poll() is not None)
+    (redis_server,) = redis_servers_of(everything)
+    os.kill(int(redis_server.name), signal.SIGKILL)
+    assert everything.popen.wait(60) == 1
+    assert everything.output.splitlines()[-1] == "the Redis that this command had started has ended"
+    assert services.running() == []
+
+
 def test_if_one_part_cannot_start_everything_stops_with_an_error(services: Services) -> None:
     everything = services.start_module("tools.run_all", PORT=free_port(), MODEL="/no/such.keras")
     assert everything.popen.wait(60) == 1

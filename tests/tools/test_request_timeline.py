@@ -104,6 +104,16 @@ def test_invalid_arguments_are_an_error_without_a_traceback(arguments: list[str]
     assert "Traceback" not in result.stderr
 
 
+def test_before_the_first_run_it_says_that_there_is_no_log(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(request_timeline, "log_files", list)
+    monkeypatch.setattr(sys, "argv", ["request_timeline.py", ID])
+    with pytest.raises(SystemExit):
+        request_timeline.main()
+    assert "there is no log yet: `make run` begins one" in capsys.readouterr().err
+
+
 def test_a_programs_output_is_passed_on_and_kept_in_files_of_limited_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:

@@ -143,8 +143,17 @@ def test_the_queues_errors_have_their_own_status(
 def test_only_trusted_hosts_may_be_named(make_settings: MakeSettings, queue: StubQueue) -> None:
     http = stub_app(make_settings(trusted_hosts="localhost, .example.com"), queue).test_client()
     for host, status in {"localhost": 200, "a.example.com": 200, "evil.com": 400}.items():
-        assert http.get("/livez", headers={"Host": host}).status_code == status
-    assert_problem(http.get("/livez", headers={"Host": "evil.com"}), 400, "not trusted")
+        assert http.get("/", headers={"Host": host}).status_code == status
+    for path in ("/", "/predict", "/status.json", "/nothing"):
+        assert_problem(http.get(path, headers={"Host": "evil.com"}), 400, "not trusted")
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])
+def test_probes_may_name_an_address_also_where_hosts_are_restricted(
+    path: str, make_settings: MakeSettings, queue: StubQueue
+) -> None:
+    http = stub_app(make_settings(trusted_hosts="example.com"), queue).test_client()
+    assert http.get(path, headers={"Host": "10.0.0.7:5000"}).status_code == 200
 
 
 def test_what_is_asked_for_in_a_loop_is_made_anew_only_when_it_is_too_old() -> None:
