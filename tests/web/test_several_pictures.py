@@ -141,7 +141,7 @@ def test_a_bad_picture_gets_its_own_problem_and_the_others_their_classes(http: F
 
 def test_a_request_waits_while_other_requests_have_as_many_pictures_as_there_are_threads(make_http: MakeHttp) -> None:
     queue = BusyQueue()
-    http = make_http(queue, web_threads=3, request_timeout_s=0.5)
+    http = make_http(queue, web_threads=3, request_timeout_s=4)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(post_form, http, RED, RED, RED)
         try:
