@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 
 import psutil
 import pytest
@@ -65,10 +66,9 @@ def recorder() -> Recorder:
 
 @pytest.fixture
 def pool(settings: Settings, recorder: Recorder) -> Iterator[CellPool]:
-    pool = CellPool(settings, recorder, FAULTY)
-    yield pool
-    left = [*servers(), *cells()]
-    pool.close()
+    with closing(CellPool(settings, recorder, FAULTY)) as pool:
+        yield pool
+        left = [*servers(), *cells()]
     wait_until(lambda: all(map(has_ended, left)))
 
 
@@ -133,11 +133,10 @@ def test_a_header_that_needs_too_much_memory_is_too_large(
     make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lanes, "MEMORY_BYTES", 100 * 1024 * 1024)
-    pool = CellPool(make_settings(decode_timeout_s=60))
-    with pytest.raises(ImageTooLarge, match="too much memory"):
-        pool.decode(gif_of_comments(), lambda: False)
-    assert is_good(pool)
-    pool.close()
+    with closing(CellPool(make_settings(decode_timeout_s=60))) as pool:
+        with pytest.raises(ImageTooLarge, match="too much memory"):
+            pool.decode(gif_of_comments(), lambda: False)
+        assert is_good(pool)
 
 
 def test_the_pixels_of_decoded_pictures_are_reported_by_their_headers(pool: CellPool, recorder: Recorder) -> None:
@@ -169,18 +168,23 @@ def test_an_expensive_picture_goes_on_in_the_slow_lane(pool: CellPool, recorder:
 
 
 def test_expensive_pictures_do_not_keep_cheap_ones_waiting(make_settings: MakeSettings) -> None:
-    pool = CellPool(make_settings(decode_timeout_s=60, request_timeout_s=60), server_module=FAULTY)
-    with ThreadPoolExecutor(3 * CORES) as others:
+    settings = make_settings(decode_timeout_s=60, request_timeout_s=60)
+    with closing(CellPool(settings, server_module=FAULTY)) as pool, ThreadPoolExecutor(3 * CORES) as others:
         stuck = [others.submit(pool.decode, b"loop", lambda: False) for _ in range(3 * CORES)]
-        # Each of them leaves the fast lane by itself.
-        assert all(is_good(pool) for _ in range(20))
-        assert not any(future.done() for future in stuck)
-        wait_until(lambda: kill_cells() and all(future.done() for future in stuck))
-    pool.close()
+        try:
+            # Each of them leaves the fast lane by itself.
+            assert all(is_good(pool) for _ in range(20))
+            assert not any(future.done() for future in stuck)
+        finally:
+            wait_until(lambda: kill_cells() and all(future.done() for future in stuck))
 
 
 def cells() -> list[psutil.Process]:
-    return [cell for server in servers() for cell in server.children()]
+    found: list[psutil.Process] = []
+    for server in servers():
+        with suppress(psutil.NoSuchProcess):  # it has just ended
+            found += server.children()
+    return found
 
 
 def has_ended(process: psutil.Process) -> bool:
@@ -192,12 +196,13 @@ def has_ended(process: psutil.Process) -> bool:
 
 def kill_cells() -> bool:
     for cell in cells():
-        cell.kill()
+        with suppress(psutil.NoSuchProcess):  # it has just ended
+            cell.kill()
     return True
 
 
 def servers() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if FAULTY in child.cmdline()]
+    return [child for child in psutil.Process().children() if not has_ended(child) and FAULTY in child.cmdline()]
 
 
 def test_a_cell_that_somebody_kills_costs_nobody_an_answer(pool: CellPool, recorder: Recorder) -> None:
@@ -253,16 +258,15 @@ def test_where_libseccomp_is_missing_cells_do_without_its_filter(monkeypatch: py
 
 
 def test_a_cell_that_never_answers_is_killed_when_the_request_is_over(make_settings: MakeSettings) -> None:
-    pool = CellPool(make_settings(request_timeout_s=0.5), server_module=FAULTY)
-    with pytest.raises(DeadlineExceeded, match=r"decoding took 0\.5 s"):
-        pool.decode(b"wait", lambda: False)
-    assert cells() == []
-    pool.close()
+    with closing(CellPool(make_settings(request_timeout_s=0.5), server_module=FAULTY)) as pool:
+        with pytest.raises(DeadlineExceeded, match=r"decoding took 0\.5 s"):
+            pool.decode(b"wait", lambda: False)
+        assert cells() == []
 
 
 def test_no_more_pictures_are_decoded_at_once_than_there_are_cores(make_settings: MakeSettings) -> None:
-    pool = CellPool(make_settings(request_timeout_s=60), server_module=FAULTY)
-    with ThreadPoolExecutor(CORES) as others:
+    settings = make_settings(request_timeout_s=60)
+    with closing(CellPool(settings, server_module=FAULTY)) as pool, ThreadPoolExecutor(CORES) as others:
         stuck = [others.submit(pool.decode, b"wait", lambda: False) for _ in range(CORES)]
         try:
             wait_until(lambda: len(cells()) == CORES)
@@ -272,7 +276,6 @@ def test_no_more_pictures_are_decoded_at_once_than_there_are_cores(make_settings
             assert not any(future.done() for future in stuck)
         finally:
             wait_until(lambda: kill_cells() and all(future.done() for future in stuck))
-    pool.close()
 
 
 def test_who_has_hung_up_is_not_decoded_for(pool: CellPool) -> None:

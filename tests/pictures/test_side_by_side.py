@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from typing import cast
 
 import pytest
@@ -67,11 +68,10 @@ def test_one_picture_needs_no_other_thread() -> None:
 
 
 def test_all_pictures_share_the_time_in_which_decoding_has_to_start(make_settings: MakeSettings) -> None:
-    pool = CellPool(make_settings(request_timeout_s=4), server_module=FAULTY)
-    details = [str(error) for error in decode_all(pool, [b"wait"] * (3 * AT_ONCE), lambda: False)]
+    with closing(CellPool(make_settings(request_timeout_s=4), server_module=FAULTY)) as pool:
+        details = [str(error) for error in decode_all(pool, [b"wait"] * (3 * AT_ONCE), lambda: False)]
     assert sum("decoding took 4 s" in detail for detail in details) == AT_ONCE
     assert sum("did not start within 2 s" in detail for detail in details) == 2 * AT_ONCE
-    pool.close()
 
 
 def test_a_client_that_hangs_up_ends_the_decoding_of_its_other_pictures(pool: CellPool) -> None:
@@ -81,8 +81,7 @@ def test_a_client_that_hangs_up_ends_the_decoding_of_its_other_pictures(pool: Ce
 
 
 def test_what_took_too_long_is_an_error_of_its_own(make_settings: MakeSettings) -> None:
-    pool = CellPool(make_settings(request_timeout_s=1), server_module=FAULTY)
-    decoded = decode_all(pool, [picture("white"), b"wait"], lambda: False)
+    with closing(CellPool(make_settings(request_timeout_s=2), server_module=FAULTY)) as pool:
+        decoded = decode_all(pool, [picture("white"), b"wait"], lambda: False)
     assert decoded[0] == WHITE
     assert isinstance(decoded[1], DeadlineExceeded)
-    pool.close()
