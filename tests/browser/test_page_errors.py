@@ -8,6 +8,8 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from benchmarks.services import Services
+from jobs.protocol import Keys
+from settings import Settings
 from tests.conftest import Client, picture
 from tests.support.browser import OpenPage
 from tests.support.page_actions import Gate, button, choose, detail, drop, file, history, sent, stop_clock, title
@@ -58,13 +60,17 @@ def test_pictures_after_an_invalid_one_are_still_classified(page: Page) -> None:
 
 
 def test_after_too_many_requests_the_page_waits_and_tries_again_by_itself(
-    open_page: OpenPage, page_services: Services
+    open_page: OpenPage, page_services: Services, page_settings: Settings, client: Client
 ) -> None:
-    _, url = page_services.start_web_server(RATE_LIMIT="1/2 second")
+    _, url = page_services.start_web_server(RATE_LIMIT="1/minute")
     page = open_page(url)
+    stop_clock(page)
     choose(page, file("red.png"), file("blue.png"))
     expect(title(page)).to_have_text("Too many requests")
     expect(page.locator(".countdown")).to_be_visible()
+    # A minute later, for the web server and for the page.
+    client.delete(*client.keys(f"{Keys(page_settings).rate_limit}*"))
+    page.clock.run_for(61_000)
     expect(title(page)).to_have_text("pure blue")
 
 

@@ -27,7 +27,6 @@ def check(page: Page) -> None:
 def test_axe_finds_no_violations(
     open_page: OpenPage,
     page_url: str,
-    page_services: Services,
     page_settings: Settings,
     scheme: Literal["light", "dark"],
 ) -> None:

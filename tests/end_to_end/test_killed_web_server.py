@@ -1,14 +1,17 @@
 """A web server's process that is killed: its requests are lost, and the clients send them again."""
 
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from benchmarks.services import Process, Services, wait_until
+from jobs.protocol import Keys
 from settings import Settings
-from tests.conftest import MakeSettings, picture
+from tests.conftest import Client, MakeSettings, picture
 from tests.support.faults import FAST_DETECTION, start_faulty_worker
 
 
@@ -25,35 +28,45 @@ def red(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def web_server(services: Services) -> tuple[Process, str]:
-    """A web server of one process, and a slow worker."""
-    start_faulty_worker(services, delay_s=1)
-    return services.start_web_server(LOG_LEVEL="debug")
+def worker(services: Services, client: Client, keys: Keys) -> Iterator[Process]:
+    """A worker that is suspended, so that no request is answered before its web server is killed."""
+    worker = start_faulty_worker(services)
+    wait_until(lambda: client.exists(keys.workers))
+    worker.popen.send_signal(signal.SIGSTOP)
+    yield worker
+    worker.popen.send_signal(signal.SIGCONT)
 
 
-def kill_process_with_requests(web_server: Process, count: int) -> None:
+@pytest.fixture
+def web_server(services: Services, worker: Process) -> tuple[Process, str]:
+    """A web server of one process."""
+    return services.start_web_server(LOG_LEVEL="debug", WORKER_GRACE_S=60)
+
+
+def kill_process_with_requests(web_server: Process, worker: Process, count: int) -> None:
     """Kill the process that serves, once it holds that many requests; the web server starts another."""
     wait_until(lambda: web_server.output.count("job_queued") == count)
     for process in psutil.Process(web_server.popen.pid).children():
         process.kill()
+    worker.popen.send_signal(signal.SIGCONT)
 
 
 def test_the_simple_client_sends_again_what_broke_and_says_so(
-    web_server: tuple[Process, str], services: Services, red: Path
+    web_server: tuple[Process, str], worker: Process, services: Services, red: Path
 ) -> None:
     process, url = web_server
     client = services.start_command([sys.executable, "simple_request.py", str(red), "--url", url])
-    kill_process_with_requests(process, 1)
+    kill_process_with_requests(process, worker, 1)
     assert client.popen.wait(60) == 0
     assert client.output.startswith("No answer: the connection broke. (next try in 0.5 s)\n1. red:")
 
 
 def test_the_simple_client_sends_nothing_again_when_told_so(
-    web_server: tuple[Process, str], services: Services, red: Path
+    web_server: tuple[Process, str], worker: Process, services: Services, red: Path
 ) -> None:
     process, url = web_server
     client = services.start_command([sys.executable, "simple_request.py", str(red), "--retry", "0", "--url", url])
-    kill_process_with_requests(process, 1)
+    kill_process_with_requests(process, worker, 1)
     assert client.popen.wait(60) == 1
     assert process.output.count("job_queued") == 1
     assert "next try" not in client.output
@@ -61,12 +74,12 @@ def test_the_simple_client_sends_nothing_again_when_told_so(
 
 @pytest.mark.parametrize(("options", "code"), [(["--retry"], 0), ([], 1)])
 def test_the_load_generator_sends_again_only_when_told_so_and_counts_it(
-    options: list[str], code: int, web_server: tuple[Process, str], services: Services, red: Path
+    options: list[str], code: int, web_server: tuple[Process, str], worker: Process, services: Services, red: Path
 ) -> None:
     process, url = web_server
     load = ["--requests", "3", "--concurrency", "3", "--image", str(red), *options]
     client = services.start_command([sys.executable, "stress_test.py", *load, "--url", url])
-    kill_process_with_requests(process, 3)
+    kill_process_with_requests(process, worker, 3)
     assert client.popen.wait(60) == code
     assert ("  200: 3\n  sent again: 3\n" in client.output) == bool(options)
     assert ("3 failed\n" in client.output) != bool(options)

@@ -75,7 +75,7 @@ class TestFaultsOfTheServer:
             assert label(post(url, "red")) == "red"
 
     def test_requests_are_refused_while_redis_has_no_free_memory_and_accepted_afterwards(
-        self, port: int, services: Services, keys: Keys
+        self, port: int, services: Services
     ) -> None:
         with embedded_redis(port=port) as redis_url, redis.Redis.from_url(redis_url) as client:
             worker = start_faulty_worker(services, delay_s=0.5)

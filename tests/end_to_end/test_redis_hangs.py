@@ -46,7 +46,7 @@ def assert_refused_in_time(url: str) -> None:
 def test_while_redis_is_suspended_new_requests_are_refused_and_those_in_hand_are_answered_when_it_wakes(
     redis_of_our_own: str, services: Services
 ) -> None:
-    worker = start_faulty_worker(services, delay_s=1)
+    worker = start_faulty_worker(services, delay_s=3)
     web_server, url = services.start_web_server(**EVERYTHING)
     with posting(url, "blue", "green") as futures:
         wait_until(lambda: worker.output.count("job_claimed") == 2)
@@ -61,7 +61,7 @@ def test_while_redis_is_suspended_new_requests_are_refused_and_those_in_hand_are
 def test_a_request_in_hand_gets_504_at_its_deadline_while_redis_is_suspended(
     redis_of_our_own: str, services: Services
 ) -> None:
-    worker = start_faulty_worker(services, delay_s=1)
+    worker = start_faulty_worker(services, delay_s=3)
     _, url = services.start_web_server(REQUEST_TIMEOUT_S=6)
     with posting(url, "blue") as (future,):
         wait_until(lambda: "job_claimed" in worker.output)

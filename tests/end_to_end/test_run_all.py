@@ -130,7 +130,7 @@ def test_without_an_installed_redis_server_the_packaged_one_is_used(
 
 
 def test_a_service_that_does_not_become_ready_in_time_is_an_error(
-    make_settings: MakeSettings, services: Services, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(run_all, "START_TIMEOUT_S", 0)
     settings = make_settings(download_timeout_s=0.1, port=free_port())

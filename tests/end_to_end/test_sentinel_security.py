@@ -15,6 +15,7 @@ from benchmarks.services import Services, wait_until
 from project import PROJECT_DIR
 from settings import Settings
 from tests.conftest import MakeSettings
+from tests.jobs.failover.requests import BACK_WITHIN_S
 from tests.support.certificates import certificate as certificate
 from tests.support.clients import label, post
 from tests.support.faults import FAST_DETECTION
@@ -22,7 +23,6 @@ from tests.support.faults import FAST_DETECTION
 # Of the Redis servers, and of the Sentinels.
 PASSWORD, SENTINEL_PASSWORD = "hunter2", "hunter3"
 ADMIN = "user default on >admin ~* &* +@all"
-BACK_WITHIN_S = 5
 
 
 def documented_users() -> list[list[str]]:

@@ -92,7 +92,7 @@ def test_it_waits_no_longer_than_it_is_told(services: Services) -> None:
     assert done.stderr == f"{url}: not ready: No worker is alive.\n"
 
 
-def test_it_reports_that_another_program_answers(services: Services, tmp_path: Path) -> None:
+def test_it_reports_that_another_program_answers(services: Services) -> None:
     port = free_port()
     services.start_command([sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)])
     url = f"http://127.0.0.1:{port}"

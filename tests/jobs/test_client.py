@@ -29,7 +29,10 @@ def test_each_of_many_concurrent_jobs_gets_its_own_result(settings: Settings) ->
 
 
 @pytest.mark.usefixtures("live_worker")
-def test_results_arrive_by_notification_without_polling(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_arrive_by_notification_without_polling(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = make_settings(poll_interval_s=20)
     polls: list[Job] = []
     monkeypatch.setattr(Recovery, "locate", lambda _self, jobs: polls.extend(jobs))
     with submitted_job(settings) as future:

@@ -64,7 +64,7 @@ def test_a_worker_with_a_stalled_batch_loop_counts_as_dead(
 ) -> None:
     settings = make_settings(stall_timeout_s=0.1, heartbeat_ttl_s=2)
     with Heartbeat(settings, INFO, loops=2) as heartbeat:
-        wait_until(lambda: client.exists(keys.worker("w1")))
+        wait_until(lambda: progress(heartbeat, 0, 1) and client.exists(keys.worker("w1")))
         wait_until(lambda: progress(heartbeat, 0) and not client.exists(keys.worker("w1")))
         wait_until(lambda: progress(heartbeat, 0, 1) and client.exists(keys.worker("w1")))
 

@@ -46,6 +46,21 @@ def take(settings: Settings, count: int) -> list[Job]:
     return jobs
 
 
+def take_and_claim(client: Client, keys: Keys, *workers: str | None) -> None:
+    """Take all jobs, and claim each for its worker in the same transaction, so that no look comes in between."""
+    wait_until(lambda: client.llen(keys.queue) == len(IDS))
+    with client.pipeline(transaction=True) as pipeline:
+        for job_id, worker in zip(IDS, workers, strict=True):
+            if worker:
+                pipeline.set(keys.claim(job_id), worker)
+        pipeline.delete(keys.queue)
+        pipeline.execute()
+
+
+def publish(settings: Settings, *ids: str) -> None:
+    JobConsumer(settings, "w1", "m").publish([result_of(Job(job_id, b"", 0)) for job_id in ids])
+
+
 def labels(outcomes: Outcomes) -> list[str]:
     return [outcome.predictions[0].label for outcome in outcomes.values() if isinstance(outcome, JobResult)]
 
@@ -57,7 +72,7 @@ def test_as_many_pictures_as_a_request_may_have_get_their_own_results_in_the_sam
     ids = [f"{'a' * 32}-{number}" for number in range(32)]
     with submitted(settings, ids) as future:
         jobs = take(settings, len(ids))
-        JobConsumer(settings, "w1", "m").publish([result_of(job) for job in reversed(jobs)])
+        publish(settings, *(job.id for job in reversed(jobs)))
         outcomes = future.result()
     assert [job.id for job in jobs] == list(outcomes) == ids
     assert labels(outcomes) == [f"label of {job_id}" for job_id in ids]
@@ -96,12 +111,11 @@ def test_a_queue_without_room_for_all_pictures_takes_none_and_still_takes_fewer(
 
 def test_a_lost_job_among_many_is_pushed_again_and_only_that(settings: Settings, client: Client, keys: Keys) -> None:
     with submitted(settings) as future:
-        first, lost, last = take(settings, 3)
-        JobConsumer(settings, "w1", "m").claim([first, last])
+        take_and_claim(client, keys, "w1", None, "w1")
         wait_until(lambda: client.llen(keys.queue))
-        JobConsumer(settings, "w1", "m").publish([result_of(job) for job in (first, lost, last)])
+        publish(settings, *IDS)
         assert labels(future.result()) == [f"label of {job_id}" for job_id in IDS]
-    assert [job.id for job in take(settings, 1)] == [lost.id]
+    assert [job.id for job in take(settings, 1)] == [IDS[1]]
     assert client.llen(keys.queue) == 0
 
 
@@ -110,17 +124,16 @@ def test_a_job_that_all_its_workers_died_of_fails_alone(
 ) -> None:
     settings = make_settings(poll_interval_s=0.05, max_attempts=1)
     with submitted(settings) as future:
-        first, fatal, last = take(settings, 3)
-        client.set(keys.claim(fatal.id), "dead")
-        JobConsumer(settings, "w1", "m").publish([result_of(first), result_of(last)])
+        take_and_claim(client, keys, "w1", "dead", "w1")
+        publish(settings, IDS[0], IDS[2])
         outcomes = future.result()
     assert [type(outcome) for outcome in outcomes.values()] == [JobResult, JobFailed, JobResult]
 
 
 def test_at_the_deadline_those_are_answered_whose_results_have_come(make_settings: MakeSettings) -> None:
-    settings = make_settings(request_timeout_s=1)
+    settings = make_settings(request_timeout_s=3)
     with submitted(settings) as future:
-        JobConsumer(settings, "w1", "m").publish([result_of(take(settings, 3)[1])])
+        publish(settings, take(settings, 3)[1].id)
         outcomes = future.result()
     assert [type(outcome) for outcome in outcomes.values()] == [DeadlineExceeded, JobResult, DeadlineExceeded]
 
@@ -131,7 +144,7 @@ def test_a_result_whose_notification_was_lost_is_found_among_others(
     with submitted(settings) as future:
         first, unheard, last = take(settings, 3)
         client.set(keys.result(unheard.id), result_of(unheard).to_json())
-        JobConsumer(settings, "w1", "m").publish([result_of(first), result_of(last)])
+        publish(settings, first.id, last.id)
         assert labels(future.result()) == [f"label of {job_id}" for job_id in IDS]
 
 
@@ -171,8 +184,10 @@ def test_results_are_received_on_a_connection_that_was_replaced(settings: Settin
         pending = pool.submit(jobs.classify, dict.fromkeys(IDS, PIXELS), request_deadline(settings))
         taken = take(settings, 3)
         client.client_kill_filter(_type="pubsub")
-        JobConsumer(settings, "w1", "m").publish([result_of(job) for job in taken])
+        publish(settings, *(job.id for job in taken))
         assert labels(pending.result()) == [f"label of {job_id}" for job_id in IDS]
+        # Jobs that were taken and not claimed may have been queued again.
+        client.delete(keys.queue)
         after = pool.submit(classify_one, jobs, PIXELS, "b" * 32, request_deadline(settings))
         process_jobs(settings, 1)
         assert after.result().id == "b" * 32

@@ -14,7 +14,7 @@ from benchmarks.tally import Outages, Tally
 from jobs.hang_detector import connect_impatiently
 from tests.conftest import COLOURS
 from tests.support.clients import label
-from tests.support.measurements import PROMISE_S, cut_for, record, seconds_since
+from tests.support.measurements import PROMISE_S, cut_for, has_recovered, record, seconds_since
 from tests.support.network import SLOW_WORKER, NetworkedService
 
 # Not every machine that runs tests lets them make network interfaces.
@@ -89,6 +89,7 @@ def test_a_cut_of_redis_from_everybody_loses_nothing_and_leaves_nothing_behind(s
         cut_for(CUT_S, tally)
         service.network.heal()
         tally.expect_recovery()
+        wait_until(lambda: has_recovered(tally))
         before = tally.correct
         wait_until(lambda: tally.correct > before + 10)
     assert (tally.wrong, tally.lost) == ({}, {})

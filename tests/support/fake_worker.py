@@ -48,12 +48,13 @@ def result_of(job: Job) -> JobResult:
 
 
 def process_jobs(settings: Settings, count: int) -> None:
-    """Take this many jobs off the queue and publish their results."""
+    """Take this many jobs off the queue and publish their results; a job that was queued again counts once."""
     consumer = JobConsumer(settings, "w1", "m")
-    while count:
+    done: set[str] = set()
+    while len(done) < count:
         batch = consumer.take(8)
         consumer.publish([result_of(job) for job in batch])
-        count -= len(batch)
+        done.update(job.id for job in batch)
 
 
 @contextmanager

@@ -11,7 +11,9 @@ HARMLESS = [colour for colour in COLOURS if colour != "white"]
 
 def start_faulty_worker(services: Services, delay_s: float = 0, **changes: object) -> Process:
     worker = services.start_module("tests.support.faulty_worker", TEST_DELAY_S=delay_s, **changes)
-    wait_until(lambda: "worker_started" in worker.output)
+    wait_until(lambda: "worker_started" in worker.output or worker.popen.poll() is not None)
+    # A picture may have killed it since.
+    assert "worker_started" in worker.output, worker.output
     return worker
 
 

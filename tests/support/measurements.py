@@ -21,5 +21,11 @@ def cut_for(seconds: float, tally: Tally) -> None:
         threading.Event().wait(0.05)
 
 
+def has_recovered(tally: Tally) -> bool:
+    """Tell whether there was a correct answer; until then the outage lasts, however slow the machine is."""
+    tally.outages.record()
+    return tally.slowest_recovery_s > 0
+
+
 def seconds_since(began: float) -> float:
     return round(time.monotonic() - began, 1)

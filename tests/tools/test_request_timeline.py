@@ -89,10 +89,10 @@ def test_files_and_standard_input_are_read_and_an_unknown_request_is_an_error(
     web, worker = TEXT.splitlines(keepends=True)[:1], TEXT.splitlines(keepends=True)[1:]
     (tmp_path / "web.log").write_text("".join(web))
     monkeypatch.setattr(sys, "stdin", io.StringIO("".join(worker)))
-    monkeypatch.setattr(sys, "argv", ["request_log.py", ID, str(tmp_path / "web.log"), "-"])
+    monkeypatch.setattr(sys, "argv", ["request_timeline.py", ID, str(tmp_path / "web.log"), "-"])
     assert request_timeline.main() == 0
     assert capsys.readouterr().out == TIMELINE + "\n"
-    monkeypatch.setattr(sys, "argv", ["request_log.py", "2" * 32, str(tmp_path / "web.log")])
+    monkeypatch.setattr(sys, "argv", ["request_timeline.py", "2" * 32, str(tmp_path / "web.log")])
     assert request_timeline.main() == 1
     assert "no line" in capsys.readouterr().err
 

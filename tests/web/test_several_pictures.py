@@ -190,7 +190,7 @@ def test_more_pictures_than_allowed_are_refused_with_the_limit(make_http: MakeHt
     assert post_form(http, RED, BLUE).status_code == 200
 
 
-def test_no_request_may_have_more_pictures_than_the_queue_could_take(make_http: MakeHttp, queue: StubQueue) -> None:
+def test_no_request_may_have_more_pictures_than_the_queue_could_take(make_http: MakeHttp) -> None:
     http = make_http(queue_capacity=1)
     assert_problem(post_form(http, RED, BLUE), 400, "at most 1 are accepted")
 

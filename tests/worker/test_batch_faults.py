@@ -114,7 +114,7 @@ def test_a_result_that_cannot_be_published_is_given_up_when_nobody_waits_for_it_
     make_settings: MakeSettings, client: Client, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batch_loop, "RECONNECT_WAIT_S", 0.01)
-    settings = make_settings(**ONE_PIXEL, request_timeout_s=0.1)
+    settings = make_settings(**ONE_PIXEL, request_timeout_s=1)
     consumer, network = JobConsumer(settings, "w1", "m"), HeldNetwork()
     unpublishable = Unpublishable(consumer, "1", monkeypatch)
     network.release(1, 2)

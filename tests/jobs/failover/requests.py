@@ -12,8 +12,8 @@ from tests.support.batch_loops import ONE_PIXEL, HeldNetwork, lanes
 from tests.support.fake_worker import classify_one, request_deadline
 
 QUICK: dict[str, object] = {**ONE_PIXEL, "poll_interval_s": 0.3, "heartbeat_ttl_s": 2}
-# From when another master was elected.
-BACK_WITHIN_S = 5
+# From when another master was elected; `make network` checks 5 s, on a machine that does nothing else.
+BACK_WITHIN_S = 30
 
 numbers = itertools.count(1)
 

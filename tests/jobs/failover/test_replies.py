@@ -74,7 +74,7 @@ def test_a_pipeline_of_a_client_leaves_a_demoted_master(master: RedisServer, cli
 
 
 def test_a_worker_that_waits_for_jobs_is_told_of_the_demotion_and_leaves(
-    master: RedisServer, settings: Settings, keys: Keys
+    master: RedisServer, settings: Settings
 ) -> None:
     consumer = JobConsumer(settings, "w1", "m")
     assert consumer.take(1) == []
