@@ -4,6 +4,8 @@ import itertools
 import os
 import subprocess
 import tracemalloc
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -77,29 +79,43 @@ def test_links_to_folders_are_not_followed_and_what_is_no_file_is_left_out(top: 
     assert paths("top") == [*before, "top/z.jpg"]
 
 
-def test_a_folder_that_cannot_be_read_is_a_problem_and_the_others_are_walked(
-    top: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [
+        ("top", ["top/a.jpg", "top/b.jpg"]),
+        ("top/**", ["top/a.jpg", "top/b.jpg"]),
+        ("top/**/*.jpg", ["top/a.jpg", "top/b.jpg"]),
+        ("top/*/*.jpg", []),
+        ("top/*/1.PNG", []),
+        ("top/b/*", []),
+    ],
+)
+def test_a_folder_that_cannot_be_read_is_a_problem_once_and_the_others_are_walked(
+    name: str, files: list[str], top: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scandir = os.scandir
+    scandir, lstat = os.scandir, os.lstat
 
-    def refuse(path: str) -> object:
-        if path == "top/b":
+    def refuse(function: Callable[[str], object], path: str) -> object:
+        if (path if function is scandir else os.path.dirname(path)) == "top/b":
             raise PermissionError(13, "Permission denied")
-        return scandir(path)
+        return function(path)
 
-    monkeypatch.setattr(os, "scandir", refuse)
-    assert list(walk(["top"])) == [Found("top/a.jpg"), Found("top/b.jpg"), Found("top/b", "Permission denied")]
+    # No mode would keep the superuser out.
+    monkeypatch.setattr(os, "scandir", partial(refuse, scandir))
+    monkeypatch.setattr(os, "lstat", partial(refuse, lstat))
+    assert list(walk([name])) == [*map(Found, files), Found("top/b", "Permission denied")]
 
 
+@pytest.mark.parametrize("name", ["d", "d/**/*.jpg"])
 def test_folders_may_lie_in_each_other_deeper_than_python_calls_functions(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     deepest = "d" + "/d" * 1500
     for depth in range(1, len(deepest) + 1, 2):
         os.mkdir(deepest[:depth])
     Path(f"{deepest}/1.jpg").touch()
-    assert paths("d") == [f"{deepest}/1.jpg"]
+    assert paths(name) == [f"{deepest}/1.jpg"]
     # pytest removes old folders with a function that calls itself.
     subprocess.run(["rm", "-r", "d"], check=True)
 
