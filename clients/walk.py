@@ -90,8 +90,9 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 
 
 def _is_file(entry: "os.DirEntry[str]") -> bool:
+    """Tell whether it is a file, or a link that leads nowhere, which somebody may miss."""
     try:
-        return entry.is_file()
+        return entry.is_file() or not os.path.exists(entry)
     except OSError:  # whoever reads it will find out
         return True
 
