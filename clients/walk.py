@@ -5,6 +5,7 @@ In memory are only the names in the folder that is walked just now, and in those
 
 import glob
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from fnmatch import fnmatchcase
@@ -21,7 +22,7 @@ class Found(NamedTuple):
     problem: str | None = None
 
 
-def walk(names: Iterable[str]) -> Iterator[Found]:
+def walk(names: Iterable[str], table: Path | None = None) -> Iterator[Found]:
     """Yield files, the pictures below folders, and both in place of each pattern, in the order of their names.
 
     Pictures are known by the endings of their names; whatever is named itself, or by a pattern, is taken without that.
@@ -29,24 +30,34 @@ def walk(names: Iterable[str]) -> Iterator[Found]:
 
     Args:
         names: of files and folders, or patterns as a shell has them; `**` stands for any folders.
+        table: is left out, since it often lies where the pictures are.
     """
+    left_out = _status(table) if table else None
     for name in names:
         if os.path.lexists(name) or not glob.has_magic(name):
-            yield from _named(str(Path(name)))
+            yield from _named(str(Path(name)), left_out)
             continue
         matched = False
         for found in _matching(*_split(name)):
             matched = True
-            yield from [found] if found.problem else _named(found.path)
+            yield from [found] if found.problem else _named(found.path, left_out)
         if not matched:
             yield Found(name, "No file has such a name")
 
 
-def _named(path: str) -> Iterator[Found]:
-    if os.path.isdir(path):
+def _named(path: str, left_out: os.stat_result | None) -> Iterator[Found]:
+    status = _status(path)
+    if status and stat.S_ISDIR(status.st_mode):
         yield from _below(path)
-    else:
+    elif not (status and left_out and os.path.samestat(status, left_out)):
         yield Found(path)
+
+
+def _status(path: str | Path) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except (OSError, ValueError):  # whoever reads it will find out
+        return None
 
 
 def _below(top: str) -> Iterator[Found]:

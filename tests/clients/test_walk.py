@@ -67,6 +67,14 @@ def test_a_pattern_that_matches_nothing_is_a_problem_and_a_file_of_that_name_is_
     assert paths("top/*.gif") == ["top/*.gif"]
 
 
+@pytest.mark.parametrize("name", ["top/*", "top/answers.csv", "top/link.csv"])
+def test_the_table_is_left_out_however_it_is_named(name: str, top: Path) -> None:
+    before = list(walk([name])) if name.endswith("*") else []
+    (top / "answers.csv").touch()
+    (top / "link.csv").symlink_to("answers.csv")
+    assert list(walk([name], Path("top/b/../answers.csv"))) == before
+
+
 def test_links_to_folders_are_not_followed_and_what_is_no_file_is_left_out(top: Path) -> None:
     before = paths("top")
     (top / "b" / "round.jpg").symlink_to(top, target_is_directory=True)

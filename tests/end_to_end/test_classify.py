@@ -121,6 +121,12 @@ def test_a_file_that_is_named_twice_is_sent_once(url: str, photos: Path, tmp_pat
     assert done.stdout.endswith("  classified: 2\n  done before: 2\n")
 
 
+def test_a_table_among_the_pictures_is_not_sent(url: str, photos: Path) -> None:
+    arguments = [f"{photos}/more/*", "--out", photos / "more" / "answers.csv", "--url", url]
+    assert classify(*arguments).stdout.endswith("  classified: 1\n")
+    assert classify(*arguments, "--resume").stdout.endswith("  classified: 0\n  done before: 1\n")
+
+
 def test_a_signal_ends_it_with_whole_rows_and_resuming_completes_the_table(
     url: str, services: Services, tmp_path: Path
 ) -> None:
