@@ -207,6 +207,12 @@ def test_errors_are_reported_in_one_line(arguments: list[str], code: int, messag
     assert "Traceback" not in done.stderr
 
 
+def test_an_empty_name_is_refused_and_does_not_stand_for_the_current_folder(tmp_path: Path) -> None:
+    done = classify("", "--out", tmp_path / "t.csv")
+    assert done.returncode == 2
+    assert done.stderr.endswith("classify.py: error: argument path: a name is empty; is a variable not set?\n")
+
+
 def test_without_a_service_nothing_is_written(tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     done = classify("castle_image.jpg", "--out", tmp_path / "t.csv", "--wait", "0.1", "--url", url)
