@@ -215,6 +215,18 @@ def test_a_web_server_that_cannot_be_reached_is_shown_and_so_is_its_return(page:
     expect(announced(page)).to_contain_text("alive.")
 
 
+def test_the_last_minute_is_a_minute_also_after_the_clock_was_set_back(page: Page, page_url: str) -> None:
+    page.clock.install()
+    page.reload()
+    expect(summary(page)).to_contain_text("alive")
+    page.clock.set_system_time(time.time() - 3600)
+    lately = cell(page, "Errors", "415", "Last minute")
+    requests.post(f"{page_url}/predict", data=b"words", headers={"Content-Type": "text/plain"}, timeout=60)
+    expect(lately).to_have_text("1")
+    page.clock.fast_forward(90_000)
+    expect(lately).to_have_text("0")
+
+
 def test_nothing_is_asked_for_while_nobody_looks(page: Page) -> None:
     asked: list[str] = []
     page.clock.install()

@@ -4,6 +4,7 @@ import { keepApiKey } from "../api_key.js";
 import { duration } from "../words.js";
 import { Chart } from "./charts.js";
 import { fetchStatus, Unavailable } from "./client.js";
+import { now } from "./clock.js";
 import { History } from "./history.js";
 import { errorRows, eventRows, serverRow, workerRow } from "./rows.js";
 import { quantile, Servers, total } from "./servers.js";
@@ -71,7 +72,7 @@ async function ask() {
 }
 
 function show(answer) {
-  const at = Date.now() / 1000;
+  const at = now();
   const { workers: heartbeats, queue, heartbeat_ttl_s: ttlS, reason } = answer;
   servers.add(answer, at);
   const news = heartbeats ? workers.update(heartbeats, ttlS, at) : [];
@@ -113,7 +114,7 @@ function healthOf(heartbeats, queue, reason) {
 }
 
 function showProblem({ heading, detail, wantsKey }) {
-  const at = Date.now() / 1000;
+  const at = now();
   showHealth("bad", heading, detail, []);
   workers.lose(at);
   history.add({ at, ...figures(null), depth: null });
