@@ -34,7 +34,7 @@ class Bulk:
         self._table = table
         self._classify = classification.classify
         self._pace = pace
-        self._pictures = (Picture.of(found) for found in walk(names))
+        self._pictures = (Picture.of(found) for found in walk(names, table.path))
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._stopped = False
@@ -132,7 +132,7 @@ class Bulk:
 
     def _count_files(self) -> None:
         count = 0
-        for _ in walk(self._names):
+        for _ in walk(self._names, self._table.path):
             count += 1
             if self._stopped:
                 return

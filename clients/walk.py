@@ -5,7 +5,9 @@ In memory are only the names in the folder that is walked just now, and in those
 
 import glob
 import os
+import stat
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +22,7 @@ class Found(NamedTuple):
     problem: str | None = None
 
 
-def walk(names: Iterable[str]) -> Iterator[Found]:
+def walk(names: Iterable[str], table: Path | None = None) -> Iterator[Found]:
     """Yield files, the pictures below folders, and both in place of each pattern, in the order of their names.
 
     Pictures are known by the endings of their names; whatever is named itself, or by a pattern, is taken without that.
@@ -28,24 +30,34 @@ def walk(names: Iterable[str]) -> Iterator[Found]:
 
     Args:
         names: of files and folders, or patterns as a shell has them; `**` stands for any folders.
+        table: is left out, since it often lies where the pictures are.
     """
+    left_out = _status(table) if table else None
     for name in names:
         if os.path.lexists(name) or not glob.has_magic(name):
-            yield from _named(str(Path(name)))
+            yield from _named(str(Path(name)), left_out)
             continue
         matched = False
-        for path in _matching(*_split(name)):
+        for found in _matching(*_split(name)):
             matched = True
-            yield from _named(path)
+            yield from [found] if found.problem else _named(found.path, left_out)
         if not matched:
             yield Found(name, "No file has such a name")
 
 
-def _named(path: str) -> Iterator[Found]:
-    if os.path.isdir(path):
+def _named(path: str, left_out: os.stat_result | None) -> Iterator[Found]:
+    status = _status(path)
+    if status and stat.S_ISDIR(status.st_mode):
         yield from _below(path)
-    else:
+    elif not (status and left_out and os.path.samestat(status, left_out)):
         yield Found(path)
+
+
+def _status(path: str | Path) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except (OSError, ValueError):  # whoever reads it will find out
+        return None
 
 
 def _below(top: str) -> Iterator[Found]:
@@ -89,8 +101,9 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
 
 
 def _is_file(entry: "os.DirEntry[str]") -> bool:
+    """Tell whether it is a file, or a link that leads nowhere, which somebody may miss."""
     try:
-        return entry.is_file()
+        return entry.is_file() or not os.path.exists(entry)
     except OSError:  # whoever reads it will find out
         return True
 
@@ -102,31 +115,55 @@ def _split(pattern: str) -> tuple[str, list[str]]:
     return os.path.join("", *parts[:fixed]), list(parts[fixed:])
 
 
-def _matching(folder: str, parts: list[str]) -> Iterator[str]:
-    """Yield the files and folders whose paths match; folders that cannot be read have none."""
-    if not parts:
-        if os.path.lexists(folder):
-            yield folder
-        return
+def _matching(folder: str, parts: list[str]) -> Iterator[Found]:
+    """Yield the files and folders whose paths match, and the folders that cannot be read. It is a loop, as above."""
+    pending = [(folder, _steps(folder, parts))]
+    while pending:
+        folder, steps = pending[-1]
+        try:
+            path, rest = next(steps, (None, []))
+        except OSError as error:
+            yield Found(folder, error.strerror)
+            continue
+        if path is None:
+            pending.pop()
+        elif rest:
+            pending.append((path, _steps(path, rest)))
+        elif os.path.lexists(path):
+            yield Found(path)
+
+
+def _steps(folder: str, parts: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield what matches the first part in a folder, each with the parts that are left for it.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
     first, *rest = parts
-    if not glob.has_magic(first):
-        yield from _matching(os.path.join(folder, first), rest)
-        return
     if first == "**":
-        yield from _matching(folder, rest)
-    for name, is_folder in _visible(folder):
-        path = os.path.join(folder, name)
-        if first == "**":
-            if is_folder and rest:
-                yield from _matching(path, parts)
-        elif fnmatchcase(name, first):
-            yield from _matching(path, rest)
+        # Read first, so that a folder that cannot be read is told once.
+        below = [name for name, is_folder in _visible(folder) if is_folder] if rest else []
+        yield folder, rest
+        for name in below:
+            yield os.path.join(folder, name), parts
+    elif glob.has_magic(first):
+        for name, _ in _visible(folder):
+            if fnmatchcase(name, first):
+                yield os.path.join(folder, name), rest
+    else:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            os.lstat(os.path.join(folder, first))
+            yield os.path.join(folder, first), rest
 
 
 def _visible(folder: str) -> list[tuple[str, bool]]:
-    """Return the names in a folder, and whether each is a folder itself and no link."""
+    """Return the names in a folder, and whether each is a folder itself and no link; none if it is no folder.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
     try:
         with os.scandir(folder or ".") as entries:
             return sorted((entry.name, _is_folder(entry)) for entry in entries if not entry.name.startswith("."))
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return []

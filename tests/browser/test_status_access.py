@@ -13,7 +13,7 @@ from jobs.heartbeat import Heartbeat
 from jobs.protocol import WorkerInfo
 from settings import Settings
 from tests.support.browser import OpenPage
-from tests.support.status_page import announced, cell, load, summary
+from tests.support.status_page import announced, cell, change_answers, load, summary
 
 GOOD = re.compile("good|warning")
 
@@ -61,6 +61,14 @@ def test_a_narrow_screen_needs_no_horizontal_scrolling(
         # A style sheet that makes blocks of rows must leave the table a table.
         table = page.get_by_role("table", name="Workers")
         expect(table.get_by_role("row").filter(has_text=long).get_by_role("cell")).to_have_count(5)
+
+
+def test_a_narrow_screen_holds_the_longest_numbers(open_page: OpenPage, page_url: str) -> None:
+    page = open_page(f"{page_url}/status", viewport={"width": 320, "height": 640})
+    counts = {"requests": {"503": 10**40}, "latency_s": {}, "results": {"polled": 10**40}}
+    change_answers(page, {"counts": counts})
+    expect(cell(page, "Errors", "503", "In all")).to_have_text(re.compile(",000$"))
+    assert page.evaluate("document.documentElement.scrollWidth - window.innerWidth") == 0
 
 
 def test_figures_that_change_every_second_are_not_announced(open_page: OpenPage, page_url: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from pydantic import SecretStr
 
 from benchmarks.nginx import nginx_command
@@ -21,7 +21,7 @@ from tests.conftest import INFO, Client, picture
 from tests.support.browser import OpenPage
 from tests.support.nginx import installed_nginx
 from tests.support.page_actions import button
-from tests.support.status_page import announced, cell, load, look_again, look_away, row, summary
+from tests.support.status_page import announced, cell, change_answers, load, look_again, look_away, row, summary
 from tools.embedded_redis import embedded_redis, free_port
 
 ABOVE_ZERO = re.compile(r"[1-9]")
@@ -149,6 +149,39 @@ def test_an_api_key_is_asked_for_where_one_is_needed(open_page: OpenPage, page_s
     expect(page.locator("#figures")).to_be_visible()
 
 
+def test_after_too_many_wrong_keys_another_one_is_asked_for(page: Page) -> None:
+    problem = {"detail": "Too many wrong API keys came from this address."}
+    kind = "application/problem+json"
+    page.route("**/status.json", lambda route: route.fulfill(status=429, json=problem, content_type=kind))
+    page.evaluate("sessionStorage.setItem('api-key', 'wrong')")
+    page.reload()
+    expect(summary(page)).to_have_text("Too many wrong API keys")
+    expect(page.get_by_label("API key", exact=True)).to_be_focused()
+
+
+def test_a_proxys_rate_limit_does_not_end_the_asking(page: Page) -> None:
+    page.route("**/status.json", lambda route: route.fulfill(status=429, body="<h1>Too Many Requests</h1>"))
+    expect(summary(page)).to_have_text("No status can be read")
+    expect(page.get_by_label("API key", exact=True)).to_be_hidden()
+    page.unroute("**/status.json")
+    expect(summary(page)).to_contain_text("alive")
+
+
+@pytest.mark.parametrize("changed", [{"counts": None}, {"queue": None}], ids=str)
+def test_an_answer_that_the_page_does_not_understand_is_told_and_does_not_end_the_asking(
+    browser: Browser, page_url: str, changed: dict[str, object]
+) -> None:
+    with browser.new_context() as context:  # its script may fail
+        page = context.new_page()
+        page.goto(f"{page_url}/status")
+        expect(summary(page)).to_contain_text("alive")
+        change_answers(page, changed)
+        expect(summary(page)).to_have_text("No status can be read")
+        expect(summary(page)).to_have_attribute("data-state", "bad")
+        page.unroute("**/status.json")
+        expect(summary(page)).to_contain_text("alive")
+
+
 def test_while_redis_is_away_the_page_says_so_and_it_goes_on_afterwards(
     open_page: OpenPage, page_services: Services, page_settings: Settings
 ) -> None:
@@ -180,6 +213,18 @@ def test_a_web_server_that_cannot_be_reached_is_shown_and_so_is_its_return(page:
     page.context.set_offline(False)
     expect(page.locator("#workers tr[data-state=alive]").first).to_be_visible()
     expect(announced(page)).to_contain_text("alive.")
+
+
+def test_the_last_minute_is_a_minute_also_after_the_clock_was_set_back(page: Page, page_url: str) -> None:
+    page.clock.install()
+    page.reload()
+    expect(summary(page)).to_contain_text("alive")
+    page.clock.set_system_time(time.time() - 3600)
+    lately = cell(page, "Errors", "415", "Last minute")
+    requests.post(f"{page_url}/predict", data=b"words", headers={"Content-Type": "text/plain"}, timeout=60)
+    expect(lately).to_have_text("1")
+    page.clock.fast_forward(90_000)
+    expect(lately).to_have_text("0")
 
 
 def test_nothing_is_asked_for_while_nobody_looks(page: Page) -> None:

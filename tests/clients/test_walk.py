@@ -4,6 +4,8 @@ import itertools
 import os
 import subprocess
 import tracemalloc
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -65,11 +67,18 @@ def test_a_pattern_that_matches_nothing_is_a_problem_and_a_file_of_that_name_is_
     assert paths("top/*.gif") == ["top/*.gif"]
 
 
+@pytest.mark.parametrize("name", ["top/*", "top/answers.csv", "top/link.csv"])
+def test_the_table_is_left_out_however_it_is_named(name: str, top: Path) -> None:
+    before = list(walk([name])) if name.endswith("*") else []
+    (top / "answers.csv").touch()
+    (top / "link.csv").symlink_to("answers.csv")
+    assert list(walk([name], Path("top/b/../answers.csv"))) == before
+
+
 def test_links_to_folders_are_not_followed_and_what_is_no_file_is_left_out(top: Path) -> None:
     before = paths("top")
     (top / "b" / "round.jpg").symlink_to(top, target_is_directory=True)
     (top / "b" / "round").symlink_to(top, target_is_directory=True)
-    (top / "broken.jpg").symlink_to("nowhere")
     os.mkfifo(top / "pipe.jpg")
     assert paths("top") == before
     assert paths("top/**/*.heic") == ["top/b/c/3.heic"]
@@ -77,31 +86,53 @@ def test_links_to_folders_are_not_followed_and_what_is_no_file_is_left_out(top: 
     assert paths("top") == [*before, "top/z.jpg"]
 
 
-def test_a_folder_that_cannot_be_read_is_a_problem_and_the_others_are_walked(
-    top: Path, monkeypatch: pytest.MonkeyPatch
+def test_links_that_lead_nowhere_are_found_so_that_somebody_hears_of_them(top: Path) -> None:
+    before = paths("top")
+    (top / "y.jpg").symlink_to("nowhere")
+    (top / "z.jpg").symlink_to("z.jpg")
+    assert paths("top") == [*before, "top/y.jpg", "top/z.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [
+        ("top", ["top/a.jpg", "top/b.jpg"]),
+        ("top/**", ["top/a.jpg", "top/b.jpg"]),
+        ("top/**/*.jpg", ["top/a.jpg", "top/b.jpg"]),
+        ("top/*/*.jpg", []),
+        ("top/*/1.PNG", []),
+        ("top/b/*", []),
+    ],
+)
+def test_a_folder_that_cannot_be_read_is_a_problem_once_and_the_others_are_walked(
+    name: str, files: list[str], top: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scandir = os.scandir
+    scandir, lstat = os.scandir, os.lstat
 
-    def refuse(path: str) -> object:
-        if path == "top/b":
+    def refuse(function: Callable[[str], object], path: str) -> object:
+        if (path if function is scandir else os.path.dirname(path)) == "top/b":
             raise PermissionError(13, "Permission denied")
-        return scandir(path)
+        return function(path)
 
-    monkeypatch.setattr(os, "scandir", refuse)
-    assert list(walk(["top"])) == [Found("top/a.jpg"), Found("top/b.jpg"), Found("top/b", "Permission denied")]
+    # No mode would keep the superuser out.
+    monkeypatch.setattr(os, "scandir", partial(refuse, scandir))
+    monkeypatch.setattr(os, "lstat", partial(refuse, lstat))
+    assert list(walk([name])) == [*map(Found, files), Found("top/b", "Permission denied")]
 
 
+@pytest.mark.parametrize("name", ["d", "d/**/*.jpg"])
 def test_folders_may_lie_in_each_other_deeper_than_python_calls_functions(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     deepest = "d" + "/d" * 1500
     for depth in range(1, len(deepest) + 1, 2):
         os.mkdir(deepest[:depth])
     Path(f"{deepest}/1.jpg").touch()
-    assert paths("d") == [f"{deepest}/1.jpg"]
-    # pytest removes old folders with a function that calls itself.
-    subprocess.run(["rm", "-r", "d"], check=True)
+    try:
+        assert paths(name) == [f"{deepest}/1.jpg"]
+    finally:  # pytest removes old folders with a function that calls itself
+        subprocess.run(["rm", "-r", "d"], check=True)
 
 
 def test_only_one_folder_at_a_time_is_in_memory(tmp_path: Path) -> None:

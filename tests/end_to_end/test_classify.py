@@ -121,6 +121,12 @@ def test_a_file_that_is_named_twice_is_sent_once(url: str, photos: Path, tmp_pat
     assert done.stdout.endswith("  classified: 2\n  done before: 2\n")
 
 
+def test_a_table_among_the_pictures_is_not_sent(url: str, photos: Path) -> None:
+    arguments = [f"{photos}/more/*", "--out", photos / "more" / "answers.csv", "--url", url]
+    assert classify(*arguments).stdout.endswith("  classified: 1\n")
+    assert classify(*arguments, "--resume").stdout.endswith("  classified: 0\n  done before: 1\n")
+
+
 def test_a_signal_ends_it_with_whole_rows_and_resuming_completes_the_table(
     url: str, services: Services, tmp_path: Path
 ) -> None:
@@ -199,6 +205,12 @@ def test_errors_are_reported_in_one_line(arguments: list[str], code: int, messag
     assert done.returncode == code
     assert done.stderr.endswith(message)
     assert "Traceback" not in done.stderr
+
+
+def test_an_empty_name_is_refused_and_does_not_stand_for_the_current_folder(tmp_path: Path) -> None:
+    done = classify("", "--out", tmp_path / "t.csv")
+    assert done.returncode == 2
+    assert done.stderr.endswith("classify.py: error: argument path: a name is empty; is a variable not set?\n")
 
 
 def test_without_a_service_nothing_is_written(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, Route
 
 from clients.load import Load
 from clients.sender import Sender
@@ -46,6 +46,16 @@ def _set_hidden(page: Page, value: str) -> None:
             document.dispatchEvent(new Event("visibilitychange"));
         }}"""
     )
+
+
+def change_answers(page: Page, changed: dict[str, object]) -> None:
+    """Have the page get the service's answers with other values."""
+
+    def answer(route: Route) -> None:
+        response = route.fetch()
+        route.fulfill(response=response, json=response.json() | changed)
+
+    page.route("**/status.json", answer)
 
 
 @contextmanager

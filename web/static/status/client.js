@@ -4,7 +4,6 @@ import { apiKey, forgetApiKey } from "../api_key.js";
 
 // A web server whose Redis hangs answers within 3 s.
 const TIMEOUT_MS = 4000;
-const HEADINGS = { 401: "An API key is required", 429: "Too many wrong API keys" };
 
 /** Why there is no status: a `heading`, a `detail`, and `wantsKey` where an API key would help. */
 export class Unavailable extends Error {
@@ -22,7 +21,7 @@ export async function fetchStatus() {
   const response = await ask();
   const answer = (await response.json().catch(() => null)) ?? {};
   if (response.ok && answer.server) return answer;
-  throw explain(response.status, answer.detail);
+  throw explain(response, answer.detail);
 }
 
 async function ask() {
@@ -35,10 +34,12 @@ async function ask() {
   }
 }
 
-function explain(status, detail) {
-  const heading = HEADINGS[status] ?? "No status can be read";
-  if (status !== 401) return new Unavailable(heading, detail ?? `The answer had the status ${status}.`, status === 429);
+function explain({ status, headers }, detail = `The answer had the status ${status}.`) {
+  // A proxy has limits of its own, which pass.
+  const own = headers.get("Content-Type")?.startsWith("application/problem+json");
+  if (status === 429 && apiKey() && own) return new Unavailable("Too many wrong API keys", detail, true);
+  if (status !== 401) return new Unavailable("No status can be read", detail);
   const words = apiKey() ? "The service does not know this key." : "This service requires an API key.";
   forgetApiKey();
-  return new Unavailable(heading, words, true);
+  return new Unavailable("An API key is required", words, true);
 }

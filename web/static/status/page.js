@@ -3,7 +3,8 @@
 import { keepApiKey } from "../api_key.js";
 import { duration } from "../words.js";
 import { Chart } from "./charts.js";
-import { fetchStatus } from "./client.js";
+import { fetchStatus, Unavailable } from "./client.js";
+import { now } from "./clock.js";
 import { History } from "./history.js";
 import { errorRows, eventRows, serverRow, workerRow } from "./rows.js";
 import { quantile, Servers, total } from "./servers.js";
@@ -12,6 +13,10 @@ import { count, decimal, plural } from "./words.js";
 import { Workers } from "./workers.js";
 
 const INTERVAL_MS = 1000;
+const NOT_UNDERSTOOD = {
+  heading: "No status can be read",
+  detail: "This page does not understand the answer. If the service was updated, load the page again.",
+};
 const element = Object.fromEntries([...document.querySelectorAll("[id]")].map((each) => [each.id, each]));
 const tables = Object.fromEntries(["workers", "servers", "errors", "events"].map((id) => [id, new Table(id)]));
 const milliseconds = (seconds) => duration(seconds * 1000);
@@ -20,7 +25,8 @@ const charts = [
   new Chart("latency", ["p50", "p99"], milliseconds, 0.01),
   new Chart("queue", ["depth"], count, 5),
 ];
-const [servers, workers, history] = [new Servers(), new Workers(), new History()];
+const [workers, history] = [new Workers(), new History()];
+let servers = new Servers();
 let timer = null;
 let health;
 
@@ -53,16 +59,20 @@ async function ask() {
   try {
     show(await fetchStatus());
   } catch (problem) {
-    if (problem.heading === undefined) throw problem;
     again = !problem.wantsKey;
-    showProblem(problem);
+    if (problem instanceof Unavailable) return showProblem(problem);
+    // What the page knows by now may be half of an answer.
+    servers = new Servers();
+    showProblem(NOT_UNDERSTOOD);
+    throw problem; // for the console
+  } finally {
+    // Unless paused meanwhile.
+    if (timer === mine) timer = again ? setTimeout(ask, Math.max(0, INTERVAL_MS - (performance.now() - began))) : null;
   }
-  if (timer !== mine) return; // paused meanwhile
-  timer = again ? setTimeout(ask, Math.max(0, INTERVAL_MS - (performance.now() - began))) : null;
 }
 
 function show(answer) {
-  const at = Date.now() / 1000;
+  const at = now();
   const { workers: heartbeats, queue, heartbeat_ttl_s: ttlS, reason } = answer;
   servers.add(answer, at);
   const news = heartbeats ? workers.update(heartbeats, ttlS, at) : [];
@@ -104,11 +114,11 @@ function healthOf(heartbeats, queue, reason) {
 }
 
 function showProblem({ heading, detail, wantsKey }) {
-  const at = Date.now() / 1000;
+  const at = now();
+  showHealth("bad", heading, detail, []);
   workers.lose(at);
   history.add({ at, ...figures(null), depth: null });
   showFigures(at);
-  showHealth("bad", heading, detail, []);
   if (!wantsKey) return;
   element["key-form"].hidden = false;
   element.key.focus();
