@@ -8,7 +8,7 @@ from errors import ClientGone, DeadlineExceeded, QueueUnavailable, ServiceError
 from jobs.client import JobClient
 from jobs.protocol import JobResult
 from jobs.waiting_job import Outcome
-from pictures.cell_pool import MAX_WAIT_SHARE, CellPool
+from pictures.cell_pool import CellPool
 from pictures.fair_semaphore import FairSemaphore
 from pictures.side_by_side import decode_all
 from settings import Settings
@@ -16,6 +16,8 @@ from telemetry.request_record import RequestRecord
 from telemetry.web_metrics import WebMetrics
 from web.result_cache import ResultCache
 
+# A request waits for room no longer than this share of its time: decoding has to start within half of it.
+ROOM_WAIT_SHARE = 0.25
 # What a request brings of a picture: the content of its file, or what is wrong with it.
 Picture = bytes | ServiceError
 
@@ -87,7 +89,7 @@ class Classification:
         extra = min(len(uploads) - 1, self._max_extra)
         if extra == 0:
             return self._compute(uploads, record, deadline, client_gone)
-        max_wait_s = MAX_WAIT_SHARE * self._request_timeout_s
+        max_wait_s = ROOM_WAIT_SHARE * self._request_timeout_s
         if not self._extra.acquire(max_wait_s, extra):
             late = DeadlineExceeded(
                 f"The server is overloaded: it had no room for the pictures within {max_wait_s:g} s."

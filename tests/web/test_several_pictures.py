@@ -4,6 +4,7 @@ import base64
 import gc
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -139,9 +140,13 @@ def test_a_bad_picture_gets_its_own_problem_and_the_others_their_classes(http: F
     assert len(queue.pixels) == 2
 
 
-def test_a_request_waits_while_other_requests_have_as_many_pictures_as_there_are_threads(make_http: MakeHttp) -> None:
-    queue = BusyQueue()
-    http = make_http(queue, web_threads=3, request_timeout_s=4)
+def test_a_request_waits_while_other_requests_have_as_many_pictures_as_there_are_threads(
+    make_settings: MakeSettings,
+) -> None:
+    queue, settings = BusyQueue(), make_settings(web_threads=3, request_timeout_s=4)
+    cells = CellPool(settings)  # which has to know the same time-out
+    cells.decode(RED, lambda: False, time.monotonic() + 60)  # starts their server
+    http = stub_app(settings, queue, cells=cells).test_client()
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(post_form, http, RED, RED, RED)
         try:
@@ -152,6 +157,7 @@ def test_a_request_waits_while_other_requests_have_as_many_pictures_as_there_are
             queue.free.set()
         assert statuses(first.result()) == [200, 200, 200]
     assert statuses(post_form(http, BLUE, BLUE, BLUE)) == [200, 200, 200]
+    cells.close()
 
 
 @pytest.mark.parametrize(
