@@ -1,7 +1,7 @@
-"""Sends one picture until there is an answer to it, and makes its row.
+"""Sends one picture until there is an answer to it, or nobody answers, and makes its row.
 
-While the service is busy or away, it is sent again, however often; also when the connection broke, since classifying
-has no side effects. `send_again.py` is for requests that know nothing of each other; here all slow down together.
+While the service is busy, it is sent again, however often. Where nobody answers, others go first (`picture_queue.py`).
+`send_again.py` is for requests that know nothing of each other; here all slow down together.
 """
 
 import json
@@ -30,8 +30,6 @@ HOPELESS = {
     404: "what answers there is not the picture classifier",
     405: "what answers there is not the picture classifier",
 }
-# How often a picture is sent to which nobody answers, while others are answered.
-TRIES = 5
 # The bytes decide which format it is.
 CONTENT_TYPE = "image/*"
 
@@ -50,6 +48,20 @@ class Setback(NamedTuple):
     retry_after_s: float | None = None
 
 
+class Unanswered(NamedTuple):
+    """Nobody answered to a picture. It may be sent again, since classifying has no side effects.
+
+    Attributes:
+        row: what it gets if it is not sent again.
+        began: when it was sent, as `Pace.begin` says it.
+        wait_s: how long it has to wait before it is sent again, in seconds.
+    """
+
+    row: Row
+    began: float
+    wait_s: float
+
+
 class Classification:
     """One service; safe to use from many threads.
 
@@ -62,24 +74,22 @@ class Classification:
         self._connections = connections
         self._pace = pace
 
-    def classify(self, picture: Picture) -> Row | None:
-        """Return the row of a picture; None when the run ends before there is an answer.
+    def classify(self, picture: Picture) -> Row | Unanswered | None:
+        """Return the row of a picture, or that nobody answered; None when the run ends before.
 
         Raises:
             GaveUp: no picture can be classified.
         """
-        tries = 0
         while (began := self._pace.begin()) is not None:
             result = self._send(picture)
             if isinstance(result, Row):
                 return result
             is_limit = result.status == TOO_MANY_REQUESTS
-            wait = self._pace.back_off(began, result.problem, result.retry_after_s, everyone=is_limit)
-            # Where others are answered, it may be the picture itself on which the service breaks.
-            tries += wait.others_answered and result.status not in BUSY
-            if tries == TRIES:
-                return replace(picture.row, status=result.status, problem=result.problem)
-            self._pace.rest(wait.seconds)
+            wait_s = self._pace.back_off(began, result.problem, result.retry_after_s, everyone=is_limit)
+            if result.status not in BUSY:
+                row = replace(picture.row, status=result.status, problem=result.problem)
+                return Unanswered(row, began, wait_s)
+            self._pace.rest(wait_s)
         return None
 
     def _send(self, picture: Picture) -> Row | Setback:

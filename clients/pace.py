@@ -7,7 +7,6 @@ number a little, so that it grows by one in the time in which all in flight are 
 import threading
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 FIRST_LIMIT = 8
 # Between tries where the service says nothing of when to come again, in seconds: the first is for one web server's
@@ -17,18 +16,6 @@ FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 5.0
 
 class GaveUp(Exception):
     """The run cannot go on; the message says why."""
-
-
-class Wait(NamedTuple):
-    """What is to be done with a request that was refused.
-
-    Attributes:
-        seconds: how long to wait before it is sent again.
-        others_answered: the service has answered others since the request began.
-    """
-
-    seconds: float
-    others_answered: bool
 
 
 class Pace:
@@ -98,8 +85,10 @@ class Pace:
             self._limit = min(self._most, self._limit + 1 / self._limit)
             self._end()
 
-    def back_off(self, began: float, reason: str, retry_after_s: float | None = None, everyone: bool = False) -> Wait:
+    def back_off(self, began: float, reason: str, retry_after_s: float | None = None, everyone: bool = False) -> float:
         """End a request that the service has refused or not answered, and halve the number of requests.
+
+        Return how long to wait before it is sent again, in seconds.
 
         Those that were in flight together count once. A service that is full answers others meanwhile, so only this
         request waits, unless their number is down to one.
@@ -126,7 +115,17 @@ class Pace:
                 self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S)
             if everyone or self.limit == 1:
                 self._resume_at = max(self._resume_at, now + wait_s)
-            return Wait(wait_s, others_answered=self._answered_at > began)
+            return wait_s
+
+    def answered_since(self, began: float) -> bool:
+        """Tell whether a request was answered after such a time."""
+        return self._answered_at > began
+
+    def be_patient(self) -> None:
+        """Let the time after which it gives up begin anew: a picture has failed, so the run has come on."""
+        with self._changed:
+            if self._trouble:
+                self._trouble = (self._now(), self._trouble[1])
 
     def rest(self, seconds: float) -> None:
         """Wait so long, or until the end of the run."""

@@ -51,9 +51,9 @@ def test_refusals_of_what_was_in_flight_together_halve_the_number_once(clock: Cl
 
 def test_a_service_that_is_full_keeps_only_the_refused_request_waiting(clock: Clock) -> None:
     pace = Pace(64, 60, clock)
-    assert pace.back_off(begun(pace), "full", 7).seconds == 7
+    assert pace.back_off(begun(pace), "full", 7) == 7
     assert pace.is_open
-    assert pace.back_off(begun(pace), "no answer").seconds > 0
+    assert pace.back_off(begun(pace), "no answer") > 0
     assert pace.is_open
 
 
@@ -132,6 +132,16 @@ def test_it_tells_whether_others_were_answered_since(clock: Clock) -> None:
     first, _ = begun(pace), begun(pace)
     clock.now_s = 1
     pace.answered()
-    assert pace.back_off(first, "connection reset").others_answered
+    assert pace.answered_since(first)
     clock.now_s = 2
-    assert not pace.back_off(begun(pace), "connection reset").others_answered
+    assert not pace.answered_since(begun(pace))
+
+
+def test_a_picture_that_has_failed_lets_the_time_to_give_up_begin_anew(clock: Clock) -> None:
+    pace = Pace(64, 60, clock)
+    pace.back_off(begun(pace), "timeout")
+    clock.now_s = 50
+    pace.be_patient()
+    clock.now_s = 100
+    pace.back_off(begun(pace), "timeout")
+    assert pace.trouble == (50.0, "timeout")
