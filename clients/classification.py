@@ -29,6 +29,7 @@ HOPELESS = {
     403: "the service refuses this client",
     404: "what answers there is not the picture classifier",
     405: "what answers there is not the picture classifier",
+    407: "the proxy requires a name and a password; they belong to its address, as in http://name:password@proxy:3128",
 }
 # The bytes decide which format it is.
 CONTENT_TYPE = "image/*"

@@ -14,6 +14,8 @@ from hashlib import blake2b
 from typing import Any, Protocol
 
 GOOD = 200
+# The statuses in docs/http.md that say something about the picture. Other ones are about the request or the way.
+REFUSED = (400, 413, 415)
 _BREAKS_LINES = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 # What spreadsheets take for a formula: https://owasp.org/www-community/attacks/CSV_Injection.
 FORMULA_STARTS = ("=", "+", "-", "@")
@@ -49,7 +51,7 @@ class Row:
     @property
     def is_refused(self) -> bool:
         """The service refused it as it is, so that it need not be sent again."""
-        return self.status is not None and 400 <= self.status < 500
+        return self.status in REFUSED
 
 
 class RowFormat(Protocol):

@@ -61,19 +61,19 @@ def test_a_picture_to_which_nobody_answered_lets_others_go_first(status: int, bu
     assert result.wait_s == pace_module.FIRST_WAIT_S
 
 
-@pytest.mark.parametrize("status", [400, 413, 415, 500])
+@pytest.mark.parametrize("status", [400, 411, 413, 415, 421, 500])
 def test_an_answer_about_the_picture_is_its_row(status: int, busy: Busy, file: Path) -> None:
     busy.statuses = [status]
     row = classify(busy.url, file)
     assert isinstance(row, Row)
-    assert (row.status, row.problem, row.is_refused) == (status, "of the service", status < 500)
+    assert (row.status, row.problem, row.is_refused) == (status, "of the service", status in (400, 413, 415))
     assert len(busy.authorizations) == 1
 
 
-@pytest.mark.parametrize("status", [301, 401, 403, 404, 405])
+@pytest.mark.parametrize("status", [301, 401, 403, 404, 405, 407])
 def test_an_answer_that_every_picture_would_get_ends_the_run(status: int, busy: Busy, file: Path) -> None:
     busy.statuses = [status]
-    with pytest.raises(GaveUp, match=r"API key|elsewhere|refuses|not the picture classifier"):
+    with pytest.raises(GaveUp, match=r"API key|elsewhere|refuses|proxy|not the picture classifier"):
         classify(busy.url, file)
 
 
