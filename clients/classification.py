@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
-from clients.connections import Connections, reason
+from clients.connections import Connections, is_distrust, reason
 from clients.pace import GaveUp, Pace
 from clients.picture_upload import Picture, Unreadable, opened
 from clients.rows import GOOD, Row
@@ -102,6 +102,10 @@ class Classification:
             self._pace.leave()
             return replace(picture.row, problem=str(error))
         except HTTPError as error:
+            if is_distrust(error):
+                raise GaveUp(
+                    "the service's certificate is not trusted; REQUESTS_CA_BUNDLE names a file with others"
+                ) from error
             return Setback(f"no answer: {reason(error)}")
         result = _result(picture.row, response)
         if isinstance(result, Row):

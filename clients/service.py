@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import requests
 
-from clients.options import is_loopback
+from clients.connections import authorities, environment_proxy, is_distrust
 from clients.send_again import send_again
 
 TIMEOUT_S = 60
@@ -27,8 +27,11 @@ class Service:
     def __init__(self, url: str, api_key: str | None = None) -> None:
         self._url = url
         self._session = requests.Session()
-        # A proxy cannot reach this machine's loopback interface.
-        self._session.trust_env = not is_loopback(url)
+        # `Connections` keeps the same rules. Left to the session, they differ where the service is on this machine.
+        self._session.trust_env = False
+        self._session.verify = authorities()
+        if proxy := environment_proxy(url):
+            self._session.proxies = {"all": proxy}
         if api_key:
             self._session.headers["Authorization"] = f"Bearer {api_key}"
 
@@ -81,15 +84,16 @@ class Service:
         """Ask until the service is ready.
 
         Raises:
-            requests.RequestException: it was not ready in time; this is its last answer, or why there was none.
+            requests.RequestException: it was not ready in time; this is its last answer, or why there was none. Or its
+                certificate is not trusted.
         """
         end = time.monotonic() + timeout_s
         while True:
             try:
                 self._check_ready(timeout_s)
                 return
-            except requests.RequestException:
-                if time.monotonic() > end:
+            except requests.RequestException as error:
+                if time.monotonic() > end or is_distrust(error):
                     raise
             time.sleep(LOOK_INTERVAL_S)
 
