@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 FIRST_LIMIT = 8
 # Between tries where the service says nothing of when to come again, in seconds: the first is for one web server's
-# process that has died, the last for a service that is away.
+# process that has died, and the least whatever the service says, the last for a service that is away.
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 5.0
 
 
@@ -34,7 +34,8 @@ class Pace:
         self._limit = float(min(FIRST_LIMIT, most))
         self._in_flight = 0
         self._resume_at = self._backed_off_at = self._answered_at = float("-inf")
-        self._wait_s = FIRST_WAIT_S
+        # The wait without an answer of the service, and when the last one is over.
+        self._wait_s, self._waits_until = 0.0, float("-inf")
         self._trouble: tuple[float, str] | None = None
         self._stopped = threading.Event()
         self._changed = threading.Condition()
@@ -81,7 +82,7 @@ class Pace:
         with self._changed:
             self._answered_at = self._now()
             self._trouble = None
-            self._wait_s = FIRST_WAIT_S
+            self._wait_s, self._waits_until = 0.0, float("-inf")
             self._limit = min(self._most, self._limit + 1 / self._limit)
             self._end()
 
@@ -100,19 +101,21 @@ class Pace:
             everyone: all requests have to wait.
 
         Raises:
-            GaveUp: that is too late, or has gone on for too long.
+            GaveUp: it has gone on for too long, or the service wants to be asked again too late.
         """
         with self._changed:
             self._end()
             now = self._now()
             since, _ = self._trouble = (self._trouble[0] if self._trouble else now, reason)
-            wait_s = self._wait_s if retry_after_s is None else retry_after_s
-            if now + wait_s > since + self._give_up_s:
+            end = since + self._give_up_s
+            if now >= end:
                 raise GaveUp(f"the service has not classified anything for {now - since:.0f} s: {reason}")
+            if retry_after_s is not None and now + retry_after_s > end:
+                raise GaveUp(f"the service wants to be asked again in {retry_after_s:.0f} s: {reason}")
+            wait_s = self._own_wait_s(now) if retry_after_s is None else max(retry_after_s, FIRST_WAIT_S)
             if began >= self._backed_off_at:
                 self._backed_off_at = now
                 self._limit = max(1.0, self._limit / 2)
-                self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S)
             if everyone or self.limit == 1:
                 self._resume_at = max(self._resume_at, now + wait_s)
             return wait_s
@@ -136,6 +139,13 @@ class Pace:
         with self._changed:
             self._stopped.set()
             self._changed.notify_all()
+
+    def _own_wait_s(self, now: float) -> float:
+        """Return the wait of all that come back before it is over, then twice as much, in seconds."""
+        if now >= self._waits_until:
+            self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S) or FIRST_WAIT_S
+            self._waits_until = now + self._wait_s
+        return self._wait_s
 
     def _end(self) -> None:
         self._in_flight -= 1

@@ -180,7 +180,7 @@ def test_a_service_that_refuses_for_too_long_ends_the_run_which_says_how_to_go_o
         busy.statuses, busy.retry_after = [503] * 4, "700"
         done = classify(photos, "--out", tmp_path / "t.csv", "--url", busy.url)
     assert done.returncode == 1
-    reason = "the service has not classified anything for 0 s: of the service"
+    reason = "the service wants to be asked again in 700 s: of the service"
     assert done.stderr == f"{reason}. The same command with --resume goes on with {tmp_path}/t.csv.\n"
 
 
