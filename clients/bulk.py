@@ -83,8 +83,11 @@ class Bulk:
     def start(self, threads: int) -> None:
         """Begin, and count the files meanwhile."""
         self._threads = [self._thread(self._work) for _ in range(threads)]
-        for thread in [*self._threads, self._thread(self._count_files)]:
-            thread.start()
+        try:
+            for thread in [*self._threads, self._thread(self._count_files)]:
+                thread.start()
+        except (RuntimeError, MemoryError):
+            self._end(f"The system has no room for {threads} threads; choose a lower --concurrency")
 
     def join(self, timeout_s: float) -> None:
         """Wait for the end of one thread at most so long, in seconds."""

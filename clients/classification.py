@@ -128,9 +128,10 @@ def _result(row: Row, response: BaseHTTPResponse) -> Row | Setback:
         return Setback(_problem(status, fields), status, _retry_after_s(response))
     if status != GOOD:
         return replace(row, status=status, problem=_problem(status, fields))
-    if not fields.get("predictions"):
+    predictions = fields.get("predictions")
+    if not (predictions and isinstance(predictions, list) and all(isinstance(found, dict) for found in predictions)):
         return Setback("the answer is not the picture classifier's")
-    return replace(row, status=status, model=fields.get("model"), predictions=fields["predictions"])
+    return replace(row, status=status, model=fields.get("model"), predictions=predictions)
 
 
 def _fields(response: BaseHTTPResponse) -> Mapping[str, Any]:

@@ -121,8 +121,10 @@ class JsonRows:
             ValueError: this is no such line.
         """
         fields = json.loads(line)
-        if not isinstance(fields, dict) or "path" not in fields:
+        if not isinstance(fields, dict) or not isinstance(fields.get("path"), str):
             raise ValueError("no path")
+        if not isinstance(fields.get("status"), int | None):
+            raise ValueError("no status")
         return Row(fields["path"], fields.get("bytes"), fields.get("modified"), fields.get("status"))
 
 

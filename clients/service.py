@@ -14,6 +14,7 @@ TIMEOUT_S = 60
 LOOK_INTERVAL_S = 0.25
 # With these, Retry-After tells when the service expects to be available again.
 BUSY = (429, 503)
+STRANGER = "what answers there is not the picture classifier"
 
 
 class Service:
@@ -67,8 +68,7 @@ class Service:
             response = send_again(post, left_s, lambda wait_s: on_retry("No answer: the connection broke.", wait_s))
             wait_s = _retry_after_s(response)
             if wait_s is None or time.monotonic() + wait_s > end:
-                answer: dict[str, Any] = response.json()
-                return answer
+                return _fields(response)
             on_retry(_detail(response), wait_s)
             time.sleep(wait_s)
 
@@ -98,7 +98,7 @@ class Service:
             time.sleep(LOOK_INTERVAL_S)
 
     def _check_ready(self, timeout_s: float) -> None:
-        answer = self._session.get(f"{self._url}/readyz", timeout=timeout_s).json()
+        answer = _fields(self._session.get(f"{self._url}/readyz", timeout=timeout_s))
         if not answer.get("ready"):
             raise requests.RequestException(f"not ready: {answer.get('reason', answer)}")
 
@@ -108,12 +108,24 @@ def explain(error: requests.RequestException) -> str:
     if isinstance(error, requests.Timeout):
         return "no answer in time"
     if isinstance(error, requests.JSONDecodeError):
-        return "what answers there is not the picture classifier"
+        return STRANGER
     if isinstance(error, requests.exceptions.ProxyError):
         return f"the proxy does not reach it: {error}"
     if isinstance(error, requests.ConnectionError) and not isinstance(error, requests.exceptions.SSLError):
         return "nobody answers there; `make run` starts the service"
     return str(error)
+
+
+def _fields(response: requests.Response) -> dict[str, Any]:
+    """Return what a JSON answer says.
+
+    Raises:
+        requests.RequestException: this is no such answer.
+    """
+    fields = response.json()
+    if not isinstance(fields, dict):
+        raise requests.RequestException(STRANGER)
+    return fields
 
 
 def _detail(response: requests.Response) -> str:

@@ -1,6 +1,8 @@
 """A whole run over a folder, and a service made by hand that does not answer to each picture."""
 
 import csv
+import itertools
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -93,3 +95,19 @@ def test_a_service_that_stays_away_ends_the_run_after_its_time(photos: Path) -> 
     assert bulk.finished == 0
     assert bulk.fatal is not None
     assert bulk.fatal.endswith("no answer: connection refused")
+
+
+def test_where_the_system_has_no_more_threads_the_run_ends_and_says_so(
+    busy: Busy, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def start_few(thread: threading.Thread) -> None:
+        if "_guarded" in str(thread) and next(numbers) == 2:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    numbers = itertools.count()
+    monkeypatch.setattr(threading.Thread, "start", start_few)
+    bulk = run(busy.url, photos, threads=50)
+    assert bulk.fatal == "The system has no room for 50 threads; choose a lower --concurrency"

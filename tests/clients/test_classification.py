@@ -77,6 +77,14 @@ def test_an_answer_that_every_picture_would_get_ends_the_run(status: int, busy: 
         classify(busy.url, file)
 
 
+@pytest.mark.parametrize("predictions", [b"[]", b"[1]", b'"abc"', b'{"a": 1}', b"null"])
+def test_an_answer_of_another_form_is_none(predictions: bytes, busy: Busy, file: Path) -> None:
+    busy.answer = b'{"predictions": %b}' % predictions
+    result = classify(busy.url, file)
+    assert isinstance(result, Unanswered)
+    assert result.row.problem == "the answer is not the picture classifier's"
+
+
 def test_a_file_that_vanishes_or_shrinks_costs_one_row(busy: Busy, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     picture = Picture.of(Found(str(file)))
     connections = Connections(busy.url, 1, 60)

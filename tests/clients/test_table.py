@@ -120,6 +120,19 @@ def test_another_file_is_never_gone_on_with(name: str, tmp_path: Path) -> None:
     assert path.read_text() == "path,of,another,program"
 
 
+@pytest.mark.parametrize(
+    "line", ["[]", '{"path": 1}', '{"path": "a.jpg", "status": "abc"}', '{"path": "\\ud800", "status": 200}', "}"]
+)
+def test_a_damaged_line_is_no_row_and_the_others_are_kept(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    write(path, [GOOD])
+    with path.open("a") as file:
+        file.write(f"{line}\n")
+    write(path, [REFUSED], Existing.RESUME)
+    with Table(path, Existing.RESUME) as table:
+        assert [is_done(table, row) for row in (GOOD, REFUSED)] == [True, True]
+
+
 def test_two_runs_cannot_write_the_same_table(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     with Table(path, Existing.REFUSE) as table:
