@@ -144,15 +144,18 @@ def test_a_signal_ends_it_with_whole_rows_and_resuming_completes_the_table(
     assert (check.lines, check.good) == (200, True)
 
 
-def test_a_second_signal_does_not_wait_for_answers(services: Services, photos: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_does_not_wait_for_answers(
+    number: signal.Signals, services: Services, photos: Path, tmp_path: Path
+) -> None:
     with busy_service() as busy:
         busy.answers.clear()
         client = services.start_command(command(photos / "red.png", "--out", tmp_path / "t.csv", "--url", busy.url))
         wait_until(lambda: busy.bodies)
-        client.popen.send_signal(signal.SIGINT)
+        client.popen.send_signal(number)
         wait_until(lambda: "Ending; 1 files are in flight. Ctrl-C again gives them up." in client.output)
         began = time.monotonic()
-        assert client.stop(signal.SIGINT) == 130
+        assert client.stop(number) == 130
         assert time.monotonic() - began < GRACE_S
     assert "0 files in " in client.output
 
