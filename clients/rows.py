@@ -5,7 +5,6 @@ written as in Python's strings (`\n`, `\udcff`), and a backslash in a path is wr
 """
 
 import csv
-import io
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ GOOD = 200
 # The statuses in docs/http.md that say something about the picture. Other ones are about the request or the way.
 REFUSED = (400, 413, 415)
 _BREAKS_LINES = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_NEEDS_QUOTES = re.compile('[,;"]')
 # What spreadsheets take for a formula: https://owasp.org/www-community/attacks/CSV_Injection.
 FORMULA_STARTS = ("=", "+", "-", "@")
 
@@ -80,16 +80,14 @@ class CsvRows:
     """Lines of CSV with the most likely class; cells that could be taken for formulas begin with an apostrophe."""
 
     header = "path,bytes,modified,status,label,probability,index,model,problem"
-    opening = header
+    opening = f"{header}\n"
 
     def line(self, row: Row) -> str:
         """Return the row without the end of its line."""
         first = row.predictions[0] if row.predictions else {}
         classes = [first.get(name) for name in ("label", "probability", "index")]
         cells = [row.path, row.bytes, row.modified, row.status, *classes, row.model, row.problem]
-        line = io.StringIO()
-        csv.writer(line, lineterminator="").writerow([_cell(cell) for cell in cells])
-        return line.getvalue()
+        return ",".join(_cell(cell) for cell in cells)
 
     def read(self, line: str) -> Row:
         """Return what tells the row from others.
@@ -145,8 +143,12 @@ def key_of(path: str, size: int | None, modified: str | None) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest()) or 1
 
 
-def _cell(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    text = one_line(value)
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+def _cell(value: object) -> str:
+    """Return a cell of CSV, which stays a single one also where `;` divides cells, as in many languages."""
+    if value is None:
+        return ""
+    text = one_line(str(value))
+    if isinstance(value, str) and text.startswith(FORMULA_STARTS):
+        text = f"'{text}"
+    quoted = text.replace('"', '""')
+    return f'"{quoted}"' if _NEEDS_QUOTES.search(text) else text

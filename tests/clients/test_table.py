@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from clients.hash_set import HashSet
-from clients.rows import Row, key_of, path_text
+from clients.rows import CsvRows, Row, key_of, path_text
 from clients.table import Existing, Table, TableError
 
 GOOD = Row(
@@ -100,6 +100,11 @@ def test_no_cell_is_a_formula(start: str, tmp_path: Path) -> None:
     assert cells[0] == f"./{text}"
 
 
+def test_a_cell_stays_one_where_semicolons_divide_cells(tmp_path: Path) -> None:
+    write(tmp_path / "t.csv", [Row("a;=1+1.jpg", 1, "t", 400, problem='say "x";=2')])
+    assert (tmp_path / "t.csv").read_text().splitlines()[1] == '"a;=1+1.jpg",1,t,400,,,,,"say ""x"";=2"'
+
+
 def test_a_table_that_is_there_is_refused_with_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     write(path, [GOOD])
@@ -111,13 +116,20 @@ def test_a_table_that_is_there_is_refused_with_what_to_do(tmp_path: Path) -> Non
     assert path.read_text().count("\n") == 2
 
 
-@formats
-def test_another_file_is_never_gone_on_with(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("t.csv", "path,of,another,program"),
+        ("t.csv", f"{CsvRows.header},mine\n"),
+        ("t.jsonl", "path,of,another,program"),
+    ],
+)
+def test_another_file_is_never_gone_on_with(name: str, text: str, tmp_path: Path) -> None:
     path = tmp_path / name
-    path.write_text("path,of,another,program")
+    path.write_text(text)
     with pytest.raises(TableError, match="is not a table of this program"):
         Table(path, Existing.RESUME)
-    assert path.read_text() == "path,of,another,program"
+    assert path.read_text() == text
 
 
 @pytest.mark.parametrize(
