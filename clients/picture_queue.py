@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from clients.classification import Unanswered
-from clients.hash_set import HashSet
+from clients.hash_map import HashMap
 from clients.pace import Pace
 from clients.picture_upload import Picture
 
@@ -35,7 +35,7 @@ class PictureQueue:
 
     Args:
         pictures: as they are found.
-        done: the keys of those that need not be sent; it gets the keys of all others.
+        done: those that need not be sent, by `key_of`; it gets all others.
         pace: knows when something was answered.
         is_ready: asks the service whether it is.
 
@@ -43,7 +43,7 @@ class PictureQueue:
         skipped: how many were done.
     """
 
-    def __init__(self, pictures: Iterator[Picture], done: HashSet, pace: Pace, is_ready: Callable[[], bool]) -> None:
+    def __init__(self, pictures: Iterator[Picture], done: HashMap, pace: Pace, is_ready: Callable[[], bool]) -> None:
         self._pictures = pictures
         self._done = done
         self._pace = pace
@@ -72,7 +72,7 @@ class PictureQueue:
 
     def _next_new(self) -> Picture | None:
         for picture in self._pictures:
-            if self._done.add(picture.key):
+            if self._done.put(*picture.key):
                 return picture
             self.skipped += 1
         return None

@@ -137,10 +137,13 @@ def one_line(text: str) -> str:
     return _BREAKS_LINES.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
-def key_of(path: str, size: int | None, modified: str | None) -> int:
-    """Return 64 bits that tell a file from others, and from itself after a change; never 0."""
-    text = f"{path}\0{size}\0{modified}"
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest()) or 1
+def key_of(path: str, size: int | None, modified: str | None) -> tuple[int, int]:
+    """Return 64 bits that tell a file from others, and 32 that tell it from itself after a change; neither is 0."""
+    return _hash(path, 8), _hash(f"{size} {modified}", 4)
+
+
+def _hash(text: str, size: int) -> int:
+    return int.from_bytes(blake2b(text.encode(), digest_size=size).digest()) or 1
 
 
 def _cell(value: object) -> str:

@@ -4,11 +4,12 @@ import csv
 import json
 import resource
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from clients.hash_set import HashSet
+from clients.hash_map import HashMap
 from clients.rows import CsvRows, Row, key_of, path_text
 from clients.table import Existing, Table, TableError
 
@@ -30,7 +31,7 @@ def write(path: Path, rows: Iterable[Row], existing: Existing = Existing.REFUSE)
 
 
 def is_done(table: Table, row: Row) -> bool:
-    return not table.done.add(key_of(row.path, row.bytes, row.modified))
+    return not table.done.put(*key_of(row.path, row.bytes, row.modified))
 
 
 def test_csv_has_the_first_class_and_json_has_all(tmp_path: Path) -> None:
@@ -55,6 +56,14 @@ def test_what_was_answered_need_not_be_sent_again_unless_it_has_changed(name: st
         assert [is_done(table, row) for row in ROWS] == [True, True, False, False]
         assert not is_done(table, Row("a.jpg", 3, "2026-01-02T03:04:05.000000007Z"))
         assert not is_done(table, Row("a.jpg", 4, GOOD.modified))
+
+
+@formats
+def test_of_several_rows_of_a_path_the_last_one_counts(name: str, tmp_path: Path) -> None:
+    changed = replace(GOOD, modified=REFUSED.modified, status=400)
+    write(tmp_path / name, [GOOD, changed, FAILED, replace(FAILED, status=200), REFUSED, replace(REFUSED, status=500)])
+    with Table(tmp_path / name, Existing.RESUME) as table:
+        assert [is_done(table, row) for row in (GOOD, FAILED, REFUSED)] == [False, True, False]
 
 
 @formats
@@ -176,10 +185,10 @@ def test_after_its_end_a_table_takes_no_rows(tmp_path: Path) -> None:
     assert not table.append(GOOD)
 
 
-def test_hashes_are_remembered_in_24_bytes_each_at_most() -> None:
-    hashes = HashSet()
-    numbers = [key_of(str(number), number, "t") for number in range(20_000)]
-    assert all(hashes.add(number) for number in numbers)
-    assert not any(hashes.add(number) for number in numbers)
-    assert len(hashes) == 20_000
-    assert hashes.size_bytes <= 24 * len(hashes)
+def test_each_file_is_remembered_in_36_bytes_at_most() -> None:
+    files = HashMap()
+    keys = [key_of(str(number), number, "t") for number in range(20_000)]
+    assert all(files.put(*key) for key in keys)
+    assert not any(files.put(*key) for key in keys)
+    assert len(files) == 20_000
+    assert files.size_bytes <= 36 * len(files)
