@@ -46,7 +46,7 @@ def run_classify(args: argparse.Namespace) -> int:
     except requests.RequestException as error:
         return _fail(f"{args.url}: {explain(error)}")
     except OSError as error:
-        return _fail(f"{error.filename or args.out}: {error.strerror}")
+        return _fail(f"{error.filename or args.out}: {error.strerror}" if error.strerror else str(error))
     except KeyboardInterrupt:
         return INTERRUPTED
 

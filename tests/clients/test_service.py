@@ -74,3 +74,10 @@ def test_json_of_another_service_is_no_traceback(answer: bytes, busy: Busy) -> N
         assert not service.is_ready(60)
         with pytest.raises(requests.RequestException, match="is not the picture classifier"):
             service.classify(b"x", 0)
+
+
+@pytest.mark.parametrize("arguments", [["simple_request.py", "--wait", "1"], ["classify.py", ".", "--out", "no.csv"]])
+def test_missing_certificates_are_named(arguments: list[str], busy: Busy) -> None:
+    done = run_script(*arguments, "--url", f"https://127.0.0.1:{busy.server_port}", REQUESTS_CA_BUNDLE="/no/such.pem")
+    assert done.returncode == 1
+    assert done.stderr.endswith("Could not find a suitable TLS CA certificate bundle, invalid path: /no/such.pem\n")
