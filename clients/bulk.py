@@ -1,10 +1,11 @@
 """Classifies any number of files in threads, each of which holds one file at a time."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
-from clients.classification import Classification
+from clients.classification import Classification, Unanswered
 from clients.pace import GaveUp, Pace
+from clients.picture_queue import PictureQueue
 from clients.picture_upload import Picture
 from clients.rows import Row
 from clients.table import Table
@@ -19,27 +20,34 @@ class Bulk:
         table: gets a row for each file that is not in it.
         classification: answers.
         pace: when requests may begin.
+        is_ready: asks the service whether it is.
 
     Attributes:
         classified: how many files were.
         refused: how many are no pictures that the service takes.
         to_repeat: how many failed for another reason, so that `--resume` tries them again.
-        skipped: how many were in the table already, or were named twice.
         total: how many there are to do; None until they have been counted.
         fatal: why the run could not go on.
     """
 
-    def __init__(self, names: Sequence[str], table: Table, classification: Classification, pace: Pace) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        table: Table,
+        classification: Classification,
+        pace: Pace,
+        is_ready: Callable[[], bool],
+    ) -> None:
         self._names = names
         self._table = table
         self._classify = classification.classify
         self._pace = pace
-        self._pictures = (Picture.of(found) for found in walk(names, table.path))
+        self._queue = PictureQueue(map(Picture.of, walk(names, table.path)), table.done, pace, is_ready)
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._stopped = False
         self._found: int | None = None
-        self.classified = self.refused = self.to_repeat = self.skipped = 0
+        self.classified = self.refused = self.to_repeat = 0
         self.fatal: str | None = None
 
     @property
@@ -51,6 +59,11 @@ class Bulk:
     def failed(self) -> int:
         """How many of these were not classified."""
         return self.refused + self.to_repeat
+
+    @property
+    def skipped(self) -> int:
+        """How many were in the table already, or were named twice."""
+        return self._queue.skipped
 
     @property
     def in_flight(self) -> int:
@@ -70,8 +83,11 @@ class Bulk:
     def start(self, threads: int) -> None:
         """Begin, and count the files meanwhile."""
         self._threads = [self._thread(self._work) for _ in range(threads)]
-        for thread in [*self._threads, self._thread(self._count_files)]:
-            thread.start()
+        try:
+            for thread in [*self._threads, self._thread(self._count_files)]:
+                thread.start()
+        except (RuntimeError, MemoryError):
+            self._end(f"The system has no room for {threads} threads; choose a lower --concurrency")
 
     def join(self, timeout_s: float) -> None:
         """Wait for the end of one thread at most so long, in seconds."""
@@ -106,23 +122,15 @@ class Bulk:
         self.stop()
 
     def _work(self) -> None:
-        for picture in self._next_pictures():
-            row = picture.row if picture.row.problem else self._classify(picture)
-            if row is None or not self._table.append(row):
+        while not self._stopped and (turn := self._queue.next()):
+            row = turn.picture.row if turn.picture.row.problem else self._classify(turn.picture)
+            if isinstance(row, Unanswered):
+                self._pace.rest(row.wait_s)
+                self._queue.put_aside(turn, row)
+            elif row is None or not self._table.append(row):
                 return
-            self._count(row)
-
-    def _next_pictures(self) -> Iterator[Picture]:
-        """Yield files until there are no more; all threads share them."""
-        while not self._stopped:
-            with self._lock:
-                picture = next(self._pictures, None)
-                if picture is None:
-                    return
-                if not self._table.done.add(picture.key):
-                    self.skipped += 1
-                    continue
-            yield picture
+            else:
+                self._count(row)
 
     def _count(self, row: Row) -> None:
         with self._lock:

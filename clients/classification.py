@@ -1,7 +1,7 @@
-"""Sends one picture until there is an answer to it, and makes its row.
+"""Sends one picture until there is an answer to it, or nobody answers, and makes its row.
 
-While the service is busy or away, it is sent again, however often; also when the connection broke, since classifying
-has no side effects. `send_again.py` is for requests that know nothing of each other; here all slow down together.
+While the service is busy, it is sent again, however often. Where nobody answers, others go first (`picture_queue.py`).
+`send_again.py` is for requests that know nothing of each other; here all slow down together.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
-from clients.connections import Connections, reason
+from clients.connections import Connections, is_distrust, reason
 from clients.pace import GaveUp, Pace
 from clients.picture_upload import Picture, Unreadable, opened
 from clients.rows import GOOD, Row
@@ -29,9 +29,8 @@ HOPELESS = {
     403: "the service refuses this client",
     404: "what answers there is not the picture classifier",
     405: "what answers there is not the picture classifier",
+    407: "the proxy requires a name and a password; they belong to its address, as in http://name:password@proxy:3128",
 }
-# How often a picture is sent to which nobody answers, while others are answered.
-TRIES = 5
 # The bytes decide which format it is.
 CONTENT_TYPE = "image/*"
 
@@ -50,6 +49,20 @@ class Setback(NamedTuple):
     retry_after_s: float | None = None
 
 
+class Unanswered(NamedTuple):
+    """Nobody answered to a picture. It may be sent again, since classifying has no side effects.
+
+    Attributes:
+        row: what it gets if it is not sent again.
+        began: when it was sent, as `Pace.begin` says it.
+        wait_s: how long it has to wait before it is sent again, in seconds.
+    """
+
+    row: Row
+    began: float
+    wait_s: float
+
+
 class Classification:
     """One service; safe to use from many threads.
 
@@ -62,24 +75,22 @@ class Classification:
         self._connections = connections
         self._pace = pace
 
-    def classify(self, picture: Picture) -> Row | None:
-        """Return the row of a picture; None when the run ends before there is an answer.
+    def classify(self, picture: Picture) -> Row | Unanswered | None:
+        """Return the row of a picture, or that nobody answered; None when the run ends before.
 
         Raises:
             GaveUp: no picture can be classified.
         """
-        tries = 0
         while (began := self._pace.begin()) is not None:
             result = self._send(picture)
             if isinstance(result, Row):
                 return result
             is_limit = result.status == TOO_MANY_REQUESTS
-            wait = self._pace.back_off(began, result.problem, result.retry_after_s, everyone=is_limit)
-            # Where others are answered, it may be the picture itself on which the service breaks.
-            tries += wait.others_answered and result.status not in BUSY
-            if tries == TRIES:
-                return replace(picture.row, status=result.status, problem=result.problem)
-            self._pace.rest(wait.seconds)
+            wait_s = self._pace.back_off(began, result.problem, result.retry_after_s, everyone=is_limit)
+            if result.status not in BUSY:
+                row = replace(picture.row, status=result.status, problem=result.problem)
+                return Unanswered(row, began, wait_s)
+            self._pace.rest(wait_s)
         return None
 
     def _send(self, picture: Picture) -> Row | Setback:
@@ -91,6 +102,10 @@ class Classification:
             self._pace.leave()
             return replace(picture.row, problem=str(error))
         except HTTPError as error:
+            if is_distrust(error):
+                raise GaveUp(
+                    "the service's certificate is not trusted; REQUESTS_CA_BUNDLE names a file with others"
+                ) from error
             return Setback(f"no answer: {reason(error)}")
         result = _result(picture.row, response)
         if isinstance(result, Row):
@@ -113,9 +128,10 @@ def _result(row: Row, response: BaseHTTPResponse) -> Row | Setback:
         return Setback(_problem(status, fields), status, _retry_after_s(response))
     if status != GOOD:
         return replace(row, status=status, problem=_problem(status, fields))
-    if not fields.get("predictions"):
+    predictions = fields.get("predictions")
+    if not (predictions and isinstance(predictions, list) and all(isinstance(found, dict) for found in predictions)):
         return Setback("the answer is not the picture classifier's")
-    return replace(row, status=status, model=fields.get("model"), predictions=fields["predictions"])
+    return replace(row, status=status, model=fields.get("model"), predictions=predictions)
 
 
 def _fields(response: BaseHTTPResponse) -> Mapping[str, Any]:

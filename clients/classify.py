@@ -22,6 +22,8 @@ from clients.table import Existing, Table, TableError, format_of
 INTERRUPTED = 130
 # The service answers within 30 s, or says that it does not.
 TIMEOUT_S = 60.0
+# A service that does not say in this time that it is ready is not.
+READY_TIMEOUT_S = 5.0
 # How often the progress is shown, and the signals are looked at.
 TICK_S = 0.1
 # What is in flight at the first Ctrl-C gets so long.
@@ -37,22 +39,23 @@ def run_classify(args: argparse.Namespace) -> int:
         format_of(args.out)
         with Service(args.url, args.api_key) as service:
             service.wait_until_ready(args.wait)
-        with Table(args.out, existing) as table:
-            return _run(args, table)
+            with Table(args.out, existing) as table:
+                return _run(args, table, service)
     except TableError as error:
         return _fail(str(error))
     except requests.RequestException as error:
         return _fail(f"{args.url}: {explain(error)}")
     except OSError as error:
-        return _fail(f"{error.filename or args.out}: {error.strerror}")
+        return _fail(f"{error.filename or args.out}: {error.strerror}" if error.strerror else str(error))
     except KeyboardInterrupt:
         return INTERRUPTED
 
 
-def _run(args: argparse.Namespace, table: Table) -> int:
+def _run(args: argparse.Namespace, table: Table, service: Service) -> int:
     pace = Pace(args.concurrency, args.give_up)
     connections = Connections(args.url, args.concurrency, TIMEOUT_S, args.api_key, environment_proxy(args.url))
-    bulk = Bulk(args.path, table, Classification(connections, pace), pace)
+    classification = Classification(connections, pace)
+    bulk = Bulk(args.path, table, classification, pace, lambda: service.is_ready(READY_TIMEOUT_S))
     began = time.monotonic()
     with stop_on_signal() as stop, progress_bar(lambda: bulk.total, "files", stop) as show:
         with suppress(KeyboardInterrupt):  # the second Ctrl-C, with which requests in flight are given up

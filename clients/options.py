@@ -46,6 +46,10 @@ def service_url(host: str, port: int | str) -> str:
 
 def base_url(text: str) -> str:
     """Check the address of a service; its last slash and `/predict` are not needed."""
+    if "@" in text:  # and so perhaps a password, which must not be shown
+        raise argparse.ArgumentTypeError(
+            "must not contain a name or a password (@); --api-key is for the service's key"
+        )
     try:
         address = urlsplit(text)
         valid = address.scheme in ("http", "https") and address.hostname and address.port != 0

@@ -7,28 +7,15 @@ number a little, so that it grows by one in the time in which all in flight are 
 import threading
 import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 FIRST_LIMIT = 8
 # Between tries where the service says nothing of when to come again, in seconds: the first is for one web server's
-# process that has died, the last for a service that is away.
+# process that has died, and the least whatever the service says, the last for a service that is away.
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 5.0
 
 
 class GaveUp(Exception):
     """The run cannot go on; the message says why."""
-
-
-class Wait(NamedTuple):
-    """What is to be done with a request that was refused.
-
-    Attributes:
-        seconds: how long to wait before it is sent again.
-        others_answered: the service has answered others since the request began.
-    """
-
-    seconds: float
-    others_answered: bool
 
 
 class Pace:
@@ -47,7 +34,8 @@ class Pace:
         self._limit = float(min(FIRST_LIMIT, most))
         self._in_flight = 0
         self._resume_at = self._backed_off_at = self._answered_at = float("-inf")
-        self._wait_s = FIRST_WAIT_S
+        # The wait without an answer of the service, and when the last one is over.
+        self._wait_s, self._waits_until = 0.0, float("-inf")
         self._trouble: tuple[float, str] | None = None
         self._stopped = threading.Event()
         self._changed = threading.Condition()
@@ -94,12 +82,14 @@ class Pace:
         with self._changed:
             self._answered_at = self._now()
             self._trouble = None
-            self._wait_s = FIRST_WAIT_S
+            self._wait_s, self._waits_until = 0.0, float("-inf")
             self._limit = min(self._most, self._limit + 1 / self._limit)
             self._end()
 
-    def back_off(self, began: float, reason: str, retry_after_s: float | None = None, everyone: bool = False) -> Wait:
+    def back_off(self, began: float, reason: str, retry_after_s: float | None = None, everyone: bool = False) -> float:
         """End a request that the service has refused or not answered, and halve the number of requests.
+
+        Return how long to wait before it is sent again, in seconds.
 
         Those that were in flight together count once. A service that is full answers others meanwhile, so only this
         request waits, unless their number is down to one.
@@ -111,22 +101,34 @@ class Pace:
             everyone: all requests have to wait.
 
         Raises:
-            GaveUp: that is too late, or has gone on for too long.
+            GaveUp: it has gone on for too long, or the service wants to be asked again too late.
         """
         with self._changed:
             self._end()
             now = self._now()
             since, _ = self._trouble = (self._trouble[0] if self._trouble else now, reason)
-            wait_s = self._wait_s if retry_after_s is None else retry_after_s
-            if now + wait_s > since + self._give_up_s:
+            end = since + self._give_up_s
+            if now >= end:
                 raise GaveUp(f"the service has not classified anything for {now - since:.0f} s: {reason}")
+            if retry_after_s is not None and now + retry_after_s > end:
+                raise GaveUp(f"the service wants to be asked again in {retry_after_s:.0f} s: {reason}")
+            wait_s = self._own_wait_s(now) if retry_after_s is None else max(retry_after_s, FIRST_WAIT_S)
             if began >= self._backed_off_at:
                 self._backed_off_at = now
                 self._limit = max(1.0, self._limit / 2)
-                self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S)
             if everyone or self.limit == 1:
                 self._resume_at = max(self._resume_at, now + wait_s)
-            return Wait(wait_s, others_answered=self._answered_at > began)
+            return wait_s
+
+    def answered_since(self, began: float) -> bool:
+        """Tell whether a request was answered after such a time."""
+        return self._answered_at > began
+
+    def be_patient(self) -> None:
+        """Let the time after which it gives up begin anew: a picture has failed, so the run has come on."""
+        with self._changed:
+            if self._trouble:
+                self._trouble = (self._now(), self._trouble[1])
 
     def rest(self, seconds: float) -> None:
         """Wait so long, or until the end of the run."""
@@ -137,6 +139,13 @@ class Pace:
         with self._changed:
             self._stopped.set()
             self._changed.notify_all()
+
+    def _own_wait_s(self, now: float) -> float:
+        """Return the wait of all that come back before it is over, then twice as much, in seconds."""
+        if now >= self._waits_until:
+            self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S) or FIRST_WAIT_S
+            self._waits_until = now + self._wait_s
+        return self._wait_s
 
     def _end(self) -> None:
         self._in_flight -= 1

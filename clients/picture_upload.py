@@ -40,7 +40,7 @@ class Picture:
         return cls(found.path, row)
 
     @property
-    def key(self) -> int:
+    def key(self) -> tuple[int, int]:
         """What tells it from others, and from itself after a change."""
         return key_of(self.row.path, self.row.bytes, self.row.modified)
 

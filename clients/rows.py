@@ -5,7 +5,6 @@ written as in Python's strings (`\n`, `\udcff`), and a backslash in a path is wr
 """
 
 import csv
-import io
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,10 @@ from hashlib import blake2b
 from typing import Any, Protocol
 
 GOOD = 200
+# The statuses in docs/http.md that say something about the picture. Other ones are about the request or the way.
+REFUSED = (400, 413, 415)
 _BREAKS_LINES = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_NEEDS_QUOTES = re.compile('[,;"]')
 # What spreadsheets take for a formula: https://owasp.org/www-community/attacks/CSV_Injection.
 FORMULA_STARTS = ("=", "+", "-", "@")
 
@@ -49,7 +51,7 @@ class Row:
     @property
     def is_refused(self) -> bool:
         """The service refused it as it is, so that it need not be sent again."""
-        return self.status is not None and 400 <= self.status < 500
+        return self.status in REFUSED
 
 
 class RowFormat(Protocol):
@@ -78,16 +80,14 @@ class CsvRows:
     """Lines of CSV with the most likely class; cells that could be taken for formulas begin with an apostrophe."""
 
     header = "path,bytes,modified,status,label,probability,index,model,problem"
-    opening = header
+    opening = f"{header}\n"
 
     def line(self, row: Row) -> str:
         """Return the row without the end of its line."""
         first = row.predictions[0] if row.predictions else {}
         classes = [first.get(name) for name in ("label", "probability", "index")]
         cells = [row.path, row.bytes, row.modified, row.status, *classes, row.model, row.problem]
-        line = io.StringIO()
-        csv.writer(line, lineterminator="").writerow([_cell(cell) for cell in cells])
-        return line.getvalue()
+        return ",".join(_cell(cell) for cell in cells)
 
     def read(self, line: str) -> Row:
         """Return what tells the row from others.
@@ -119,8 +119,10 @@ class JsonRows:
             ValueError: this is no such line.
         """
         fields = json.loads(line)
-        if not isinstance(fields, dict) or "path" not in fields:
+        if not isinstance(fields, dict) or not isinstance(fields.get("path"), str):
             raise ValueError("no path")
+        if not isinstance(fields.get("status"), int | None):
+            raise ValueError("no status")
         return Row(fields["path"], fields.get("bytes"), fields.get("modified"), fields.get("status"))
 
 
@@ -135,14 +137,21 @@ def one_line(text: str) -> str:
     return _BREAKS_LINES.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
-def key_of(path: str, size: int | None, modified: str | None) -> int:
-    """Return 64 bits that tell a file from others, and from itself after a change; never 0."""
-    text = f"{path}\0{size}\0{modified}"
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest()) or 1
+def key_of(path: str, size: int | None, modified: str | None) -> tuple[int, int]:
+    """Return 64 bits that tell a file from others, and 32 that tell it from itself after a change; neither is 0."""
+    return _hash(path, 8), _hash(f"{size} {modified}", 4)
 
 
-def _cell(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    text = one_line(value)
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+def _hash(text: str, size: int) -> int:
+    return int.from_bytes(blake2b(text.encode(), digest_size=size).digest()) or 1
+
+
+def _cell(value: object) -> str:
+    """Return a cell of CSV, which stays a single one also where `;` divides cells, as in many languages."""
+    if value is None:
+        return ""
+    text = one_line(str(value))
+    if isinstance(value, str) and text.startswith(FORMULA_STARTS):
+        text = f"'{text}"
+    quoted = text.replace('"', '""')
+    return f'"{quoted}"' if _NEEDS_QUOTES.search(text) else text

@@ -7,13 +7,14 @@ from typing import Any, Self
 
 import requests
 
-from clients.options import is_loopback
+from clients.connections import authorities, environment_proxy, is_distrust
 from clients.send_again import send_again
 
 TIMEOUT_S = 60
 LOOK_INTERVAL_S = 0.25
 # With these, Retry-After tells when the service expects to be available again.
 BUSY = (429, 503)
+STRANGER = "what answers there is not the picture classifier"
 
 
 class Service:
@@ -27,8 +28,11 @@ class Service:
     def __init__(self, url: str, api_key: str | None = None) -> None:
         self._url = url
         self._session = requests.Session()
-        # A proxy cannot reach this machine's loopback interface.
-        self._session.trust_env = not is_loopback(url)
+        # `Connections` keeps the same rules. Left to the session, they differ where the service is on this machine.
+        self._session.trust_env = False
+        self._session.verify = authorities()
+        if proxy := environment_proxy(url):
+            self._session.proxies = {"all": proxy}
         if api_key:
             self._session.headers["Authorization"] = f"Bearer {api_key}"
 
@@ -64,8 +68,7 @@ class Service:
             response = send_again(post, left_s, lambda wait_s: on_retry("No answer: the connection broke.", wait_s))
             wait_s = _retry_after_s(response)
             if wait_s is None or time.monotonic() + wait_s > end:
-                answer: dict[str, Any] = response.json()
-                return answer
+                return _fields(response)
             on_retry(_detail(response), wait_s)
             time.sleep(wait_s)
 
@@ -81,20 +84,21 @@ class Service:
         """Ask until the service is ready.
 
         Raises:
-            requests.RequestException: it was not ready in time; this is its last answer, or why there was none.
+            requests.RequestException: it was not ready in time; this is its last answer, or why there was none. Or its
+                certificate is not trusted.
         """
         end = time.monotonic() + timeout_s
         while True:
             try:
                 self._check_ready(timeout_s)
                 return
-            except requests.RequestException:
-                if time.monotonic() > end:
+            except requests.RequestException as error:
+                if time.monotonic() > end or is_distrust(error):
                     raise
             time.sleep(LOOK_INTERVAL_S)
 
     def _check_ready(self, timeout_s: float) -> None:
-        answer = self._session.get(f"{self._url}/readyz", timeout=timeout_s).json()
+        answer = _fields(self._session.get(f"{self._url}/readyz", timeout=timeout_s))
         if not answer.get("ready"):
             raise requests.RequestException(f"not ready: {answer.get('reason', answer)}")
 
@@ -104,12 +108,24 @@ def explain(error: requests.RequestException) -> str:
     if isinstance(error, requests.Timeout):
         return "no answer in time"
     if isinstance(error, requests.JSONDecodeError):
-        return "what answers there is not the picture classifier"
+        return STRANGER
     if isinstance(error, requests.exceptions.ProxyError):
         return f"the proxy does not reach it: {error}"
     if isinstance(error, requests.ConnectionError) and not isinstance(error, requests.exceptions.SSLError):
         return "nobody answers there; `make run` starts the service"
     return str(error)
+
+
+def _fields(response: requests.Response) -> dict[str, Any]:
+    """Return what a JSON answer says.
+
+    Raises:
+        requests.RequestException: this is no such answer.
+    """
+    fields = response.json()
+    if not isinstance(fields, dict):
+        raise requests.RequestException(STRANGER)
+    return fields
 
 
 def _detail(response: requests.Response) -> str:

@@ -45,7 +45,7 @@ class SimpleClient:
         except requests.RequestException as error:
             return _fail(self.url, explain(error))
         except OSError as error:
-            return _fail(error.filename, error.strerror)
+            return _fail(error.filename or self.url, error.strerror or str(error))
         except KeyboardInterrupt:
             return INTERRUPTED
         return 0 if all(good) else 1

@@ -5,25 +5,24 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+NUMBERS = (signal.SIGINT, signal.SIGTERM)
+
 
 @contextmanager
 def stop_on_signal() -> Iterator[threading.Event]:
-    """Yield an event that the first Ctrl-C or SIGTERM sets; a second one has its usual effect."""
+    """Yield an event that the first Ctrl-C or SIGTERM sets; a second one raises KeyboardInterrupt."""
     stop = threading.Event()
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    old = {number: signal.getsignal(number) for number in numbers}
-
-    def restore() -> None:
-        for number, handler in old.items():
-            signal.signal(number, handler)
+    old = {number: signal.getsignal(number) for number in NUMBERS}
 
     def first(_number: int, _frame: object) -> None:
-        restore()
+        for number in NUMBERS:
+            signal.signal(number, signal.default_int_handler)
         stop.set()
 
-    for number in numbers:
+    for number in NUMBERS:
         signal.signal(number, first)
     try:
         yield stop
     finally:
-        restore()
+        for number, handler in old.items():
+            signal.signal(number, handler)

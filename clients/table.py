@@ -8,10 +8,14 @@ from enum import Enum
 from pathlib import Path
 from typing import Self
 
-from clients.hash_set import HashSet
+from clients.hash_map import HashMap
 from clients.rows import CsvRows, JsonRows, Row, RowFormat, key_of
 
 FORMATS: dict[str, type[RowFormat]] = {".csv": CsvRows, ".jsonl": JsonRows}
+
+
+# A version that no file has.
+NOT_DONE = 0
 
 
 class TableError(Exception):
@@ -36,7 +40,7 @@ class Table:
         existing: what to do with a file that is there.
 
     Attributes:
-        done: the keys of the files that need not be sent again; whoever sends others adds theirs.
+        done: the files that need not be sent again, by `key_of`; whoever sends others adds theirs.
 
     Raises:
         TableError: there is a file, another run writes it, or it is no such table.
@@ -45,7 +49,7 @@ class Table:
 
     def __init__(self, path: Path, existing: Existing) -> None:
         self.path = path
-        self.done = HashSet()
+        self.done = HashMap()
         self._format = format_of(path)
         self._lock = threading.Lock()
         if existing is Existing.REFUSE and path.exists():
@@ -129,8 +133,9 @@ class Table:
         return whole_bytes
 
     def _remember(self, row: Row) -> None:
-        if row.is_good or row.is_refused:
-            self.done.add(key_of(row.path, row.bytes, row.modified))
+        path, version = key_of(row.path, row.bytes, row.modified)
+        # The last row of a path counts.
+        self.done.put(path, version if row.is_good or row.is_refused else NOT_DONE)
 
 
 def format_of(path: Path) -> RowFormat:

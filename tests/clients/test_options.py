@@ -75,6 +75,17 @@ def test_what_is_no_address_is_refused(text: str) -> None:
         base_url(text)
 
 
+@pytest.mark.parametrize(
+    "url", ["http://me:secret@host", "http://me:secret@host:x", "http://me:se/cret@host", "me:secret@host"]
+)
+def test_an_address_with_a_password_is_refused_without_showing_it(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parsed("--url", url)
+    shown = capsys.readouterr().err
+    assert "argument --url: must not contain a name or a password" in shown
+    assert "cret" not in shown
+
+
 def test_a_host_of_ipv6_stands_in_brackets() -> None:
     assert service_url("::", 5000) == "http://[::1]:5000"
 

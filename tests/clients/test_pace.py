@@ -51,9 +51,9 @@ def test_refusals_of_what_was_in_flight_together_halve_the_number_once(clock: Cl
 
 def test_a_service_that_is_full_keeps_only_the_refused_request_waiting(clock: Clock) -> None:
     pace = Pace(64, 60, clock)
-    assert pace.back_off(begun(pace), "full", 7).seconds == 7
+    assert pace.back_off(begun(pace), "full", 7) == 7
     assert pace.is_open
-    assert pace.back_off(begun(pace), "no answer").seconds > 0
+    assert pace.back_off(begun(pace), "no answer") > 0
     assert pace.is_open
 
 
@@ -101,18 +101,39 @@ def test_while_the_service_is_away_the_waits_grow_and_only_one_asks(clock: Clock
     assert pace.limit == 1
 
 
+def test_the_wait_doubles_once_it_is_over_however_many_are_refused_meanwhile(clock: Clock) -> None:
+    pace = Pace(64, 60, clock)
+    for _ in range(6):
+        assert pace.back_off(begun(pace), "busy") == FIRST_WAIT_S
+        clock.now_s += 0.01
+        if not pace.is_open:
+            clock.now_s = 1
+            break
+    assert pace.back_off(begun(pace), "busy") == 2 * FIRST_WAIT_S
+
+
+@pytest.mark.parametrize("everyone", [False, True])
+def test_a_service_that_wants_to_be_asked_again_at_once_is_given_some_time(everyone: bool, clock: Clock) -> None:
+    pace = Pace(64, 60, clock)
+    assert pace.back_off(begun(pace), "busy", 0, everyone) == FIRST_WAIT_S
+    assert pace.is_open is not everyone
+
+
 def test_it_gives_up_when_nothing_was_answered_for_so_long(clock: Clock) -> None:
-    pace = Pace(64, 60, clock)
-    with pytest.raises(GaveUp, match="busy"):
-        pace.back_off(begun(pace), "busy", 61)
-    pace = Pace(64, 60, clock)
+    pace = Pace(64, 2, clock)
     pace.back_off(begun(pace), "connection refused")
-    clock.now_s = 50
+    clock.now_s = 1.9
     pace.back_off(begun(pace), "connection refused")
-    assert pace.trouble == (50.0, "connection refused")
-    clock.now_s = 59
-    with pytest.raises(GaveUp, match="has not classified anything for 59 s: connection refused"):
+    assert pace.trouble == (1.9, "connection refused")
+    clock.now_s = 2.9
+    with pytest.raises(GaveUp, match="has not classified anything for 3 s: connection refused"):
         pace.back_off(begun(pace), "connection refused")
+
+
+def test_it_gives_up_when_the_service_wants_to_be_asked_again_too_late(clock: Clock) -> None:
+    pace = Pace(64, 60, clock)
+    with pytest.raises(GaveUp, match="wants to be asked again in 61 s: busy"):
+        pace.back_off(begun(pace), "busy", 61)
 
 
 def test_an_answer_ends_the_trouble(clock: Clock) -> None:
@@ -132,6 +153,16 @@ def test_it_tells_whether_others_were_answered_since(clock: Clock) -> None:
     first, _ = begun(pace), begun(pace)
     clock.now_s = 1
     pace.answered()
-    assert pace.back_off(first, "connection reset").others_answered
+    assert pace.answered_since(first)
     clock.now_s = 2
-    assert not pace.back_off(begun(pace), "connection reset").others_answered
+    assert not pace.answered_since(begun(pace))
+
+
+def test_a_picture_that_has_failed_lets_the_time_to_give_up_begin_anew(clock: Clock) -> None:
+    pace = Pace(64, 60, clock)
+    pace.back_off(begun(pace), "timeout")
+    clock.now_s = 50
+    pace.be_patient()
+    clock.now_s = 100
+    pace.back_off(begun(pace), "timeout")
+    assert pace.trouble == (50.0, "timeout")

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
+import requests
 
 from benchmarks.services import run_script
+from clients.service import Service
 from tests.support.busy_service import Busy, busy_service
 from tools.embedded_redis import free_port
 
@@ -63,3 +65,19 @@ def test_another_machine_is_reached_through_the_proxy(busy: Busy) -> None:
     # The proxy is the stand-in, which answers whatever is asked of it.
     done = run_script("simple_request.py", "--url", "http://classifier.invalid:5000", http_proxy=busy.url, no_proxy="")
     assert (done.returncode, done.stdout) == (0, "1. red: 1.0000\n")
+
+
+@pytest.mark.parametrize("answer", [b"[]", b"null", b'"ready"'])
+def test_json_of_another_service_is_no_traceback(answer: bytes, busy: Busy) -> None:
+    busy.ready = busy.answer = answer
+    with Service(busy.url) as service:
+        assert not service.is_ready(60)
+        with pytest.raises(requests.RequestException, match="is not the picture classifier"):
+            service.classify(b"x", 0)
+
+
+@pytest.mark.parametrize("arguments", [["simple_request.py", "--wait", "1"], ["classify.py", ".", "--out", "no.csv"]])
+def test_missing_certificates_are_named(arguments: list[str], busy: Busy) -> None:
+    done = run_script(*arguments, "--url", f"https://127.0.0.1:{busy.server_port}", REQUESTS_CA_BUNDLE="/no/such.pem")
+    assert done.returncode == 1
+    assert done.stderr.endswith("Could not find a suitable TLS CA certificate bundle, invalid path: /no/such.pem\n")

@@ -4,12 +4,13 @@ import csv
 import json
 import resource
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from clients.hash_set import HashSet
-from clients.rows import Row, key_of, path_text
+from clients.hash_map import HashMap
+from clients.rows import CsvRows, Row, key_of, path_text
 from clients.table import Existing, Table, TableError
 
 GOOD = Row(
@@ -30,7 +31,7 @@ def write(path: Path, rows: Iterable[Row], existing: Existing = Existing.REFUSE)
 
 
 def is_done(table: Table, row: Row) -> bool:
-    return not table.done.add(key_of(row.path, row.bytes, row.modified))
+    return not table.done.put(*key_of(row.path, row.bytes, row.modified))
 
 
 def test_csv_has_the_first_class_and_json_has_all(tmp_path: Path) -> None:
@@ -55,6 +56,14 @@ def test_what_was_answered_need_not_be_sent_again_unless_it_has_changed(name: st
         assert [is_done(table, row) for row in ROWS] == [True, True, False, False]
         assert not is_done(table, Row("a.jpg", 3, "2026-01-02T03:04:05.000000007Z"))
         assert not is_done(table, Row("a.jpg", 4, GOOD.modified))
+
+
+@formats
+def test_of_several_rows_of_a_path_the_last_one_counts(name: str, tmp_path: Path) -> None:
+    changed = replace(GOOD, modified=REFUSED.modified, status=400)
+    write(tmp_path / name, [GOOD, changed, FAILED, replace(FAILED, status=200), REFUSED, replace(REFUSED, status=500)])
+    with Table(tmp_path / name, Existing.RESUME) as table:
+        assert [is_done(table, row) for row in (GOOD, FAILED, REFUSED)] == [False, True, False]
 
 
 @formats
@@ -100,6 +109,11 @@ def test_no_cell_is_a_formula(start: str, tmp_path: Path) -> None:
     assert cells[0] == f"./{text}"
 
 
+def test_a_cell_stays_one_where_semicolons_divide_cells(tmp_path: Path) -> None:
+    write(tmp_path / "t.csv", [Row("a;=1+1.jpg", 1, "t", 400, problem='say "x";=2')])
+    assert (tmp_path / "t.csv").read_text().splitlines()[1] == '"a;=1+1.jpg",1,t,400,,,,,"say ""x"";=2"'
+
+
 def test_a_table_that_is_there_is_refused_with_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     write(path, [GOOD])
@@ -111,13 +125,33 @@ def test_a_table_that_is_there_is_refused_with_what_to_do(tmp_path: Path) -> Non
     assert path.read_text().count("\n") == 2
 
 
-@formats
-def test_another_file_is_never_gone_on_with(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("t.csv", "path,of,another,program"),
+        ("t.csv", f"{CsvRows.header},mine\n"),
+        ("t.jsonl", "path,of,another,program"),
+    ],
+)
+def test_another_file_is_never_gone_on_with(name: str, text: str, tmp_path: Path) -> None:
     path = tmp_path / name
-    path.write_text("path,of,another,program")
+    path.write_text(text)
     with pytest.raises(TableError, match="is not a table of this program"):
         Table(path, Existing.RESUME)
-    assert path.read_text() == "path,of,another,program"
+    assert path.read_text() == text
+
+
+@pytest.mark.parametrize(
+    "line", ["[]", '{"path": 1}', '{"path": "a.jpg", "status": "abc"}', '{"path": "\\ud800", "status": 200}', "}"]
+)
+def test_a_damaged_line_is_no_row_and_the_others_are_kept(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    write(path, [GOOD])
+    with path.open("a") as file:
+        file.write(f"{line}\n")
+    write(path, [REFUSED], Existing.RESUME)
+    with Table(path, Existing.RESUME) as table:
+        assert [is_done(table, row) for row in (GOOD, REFUSED)] == [True, True]
 
 
 def test_two_runs_cannot_write_the_same_table(tmp_path: Path) -> None:
@@ -151,10 +185,10 @@ def test_after_its_end_a_table_takes_no_rows(tmp_path: Path) -> None:
     assert not table.append(GOOD)
 
 
-def test_hashes_are_remembered_in_24_bytes_each_at_most() -> None:
-    hashes = HashSet()
-    numbers = [key_of(str(number), number, "t") for number in range(20_000)]
-    assert all(hashes.add(number) for number in numbers)
-    assert not any(hashes.add(number) for number in numbers)
-    assert len(hashes) == 20_000
-    assert hashes.size_bytes <= 24 * len(hashes)
+def test_each_file_is_remembered_in_36_bytes_at_most() -> None:
+    files = HashMap()
+    keys = [key_of(str(number), number, "t") for number in range(20_000)]
+    assert all(files.put(*key) for key in keys)
+    assert not any(files.put(*key) for key in keys)
+    assert len(files) == 20_000
+    assert files.size_bytes <= 36 * len(files)

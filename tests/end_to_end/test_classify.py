@@ -150,15 +150,18 @@ def test_a_signal_ends_it_with_whole_rows_and_resuming_completes_the_table(
     assert (check.lines, check.good) == (200, True)
 
 
-def test_a_second_signal_does_not_wait_for_answers(services: Services, photos: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_does_not_wait_for_answers(
+    number: signal.Signals, services: Services, photos: Path, tmp_path: Path
+) -> None:
     with busy_service() as busy:
         busy.answers.clear()
         client = services.start_command(command(photos / "red.png", "--out", tmp_path / "t.csv", "--url", busy.url))
         wait_until(lambda: busy.bodies)
-        client.popen.send_signal(signal.SIGINT)
+        client.popen.send_signal(number)
         wait_until(lambda: "Ending; 1 files are in flight. Ctrl-C again gives them up." in client.output)
         began = time.monotonic()
-        assert client.stop(signal.SIGINT) == 130
+        assert client.stop(number) == 130
         assert time.monotonic() - began < GRACE_S
     assert "0 files in " in client.output
 
@@ -186,7 +189,7 @@ def test_a_service_that_refuses_for_too_long_ends_the_run_which_says_how_to_go_o
         busy.statuses, busy.retry_after = [503] * 4, "700"
         done = classify(photos, "--out", tmp_path / "t.csv", "--url", busy.url)
     assert done.returncode == 1
-    reason = "the service has not classified anything for 0 s: of the service"
+    reason = "the service wants to be asked again in 700 s: of the service"
     assert done.stderr == f"{reason}. The same command with --resume goes on with {tmp_path}/t.csv.\n"
 
 

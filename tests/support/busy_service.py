@@ -12,12 +12,18 @@ class Busy(ThreadingHTTPServer):
     """Is ready, and answers with the statuses that it is given, one after the other, and then with 200.
 
     Attributes:
+        status_of: what it always answers to some bodies.
+        ready: the answer of `/readyz`.
+        answer: what it answers with 200.
         answers: cleared, it keeps its clients waiting.
     """
 
     def __init__(self, port: int) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.statuses: list[int] = []
+        self.status_of: dict[bytes, int] = {}
+        self.ready = b'{"ready": true}'
+        self.answer = GOOD
         self.retry_after: str | None = "0"
         self.authorizations: list[str | None] = []
         self.bodies: list[bytes] = []
@@ -33,15 +39,20 @@ class _Handler(BaseHTTPRequestHandler):
     server: Busy
 
     def do_GET(self) -> None:
-        self._send(200, b'{"ready": true}')
+        self._send(200, self.server.ready)
 
     def do_POST(self) -> None:
-        self.server.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+        upload = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.bodies.append(upload)
         self.server.authorizations.append(self.headers["Authorization"])
-        status = self.server.statuses.pop(0) if self.server.statuses else 200
-        body = GOOD if status == 200 else b'{"success": false, "status": %d, "detail": "of the service"}' % status
+        status = self.server.status_of.get(upload) or self._next_status()
+        problem = b'{"success": false, "status": %d, "detail": "of the service"}' % status
+        body = self.server.answer if status == 200 else problem
         self.server.answers.wait()
         self._send(status, body)
+
+    def _next_status(self) -> int:
+        return self.server.statuses.pop(0) if self.server.statuses else 200
 
     def _send(self, status: int, body: bytes) -> None:
         self.send_response(status)
