@@ -188,5 +188,5 @@ def run_script(script: str, *arguments: str, **variables: str) -> "subprocess.Co
         env=os.environ | variables,
         capture_output=True,
         text=True,
-        timeout=TIMEOUT_S,
+        timeout=2 * TIMEOUT_S,
     )
