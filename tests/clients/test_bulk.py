@@ -3,12 +3,10 @@
 import csv
 import itertools
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from clients import pace as pace_module
 from clients.bulk import Bulk
 from clients.classification import Classification
 from clients.connections import Connections
@@ -16,23 +14,18 @@ from clients.pace import Pace
 from clients.picture_queue import TRIES
 from clients.service import Service
 from clients.table import Existing, Table
-from tests.support.busy_service import Busy, busy_service
+from tests.support.busy_service import Busy
 from tools.embedded_redis import free_port
 
 BAD = b"nobody answers to this"
 
 
-@pytest.fixture
-def busy() -> Iterator[Busy]:
-    with busy_service() as server:
-        server.status_of = {BAD: 502}
-        yield server
+pytestmark = pytest.mark.usefixtures("short_waits")
 
 
 @pytest.fixture(autouse=True)
-def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pace_module, "FIRST_WAIT_S", 0.001)
-    monkeypatch.setattr(pace_module, "LONGEST_WAIT_S", 0.01)
+def _no_answer_to_bad(busy: Busy) -> None:
+    busy.status_of = {BAD: 502}
 
 
 @pytest.fixture

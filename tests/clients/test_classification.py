@@ -1,7 +1,6 @@
 """One picture is sent until there is an answer to it, or none can be expected; the service is made by hand."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,19 +12,9 @@ from clients.pace import GaveUp, Pace
 from clients.picture_upload import Picture
 from clients.rows import Row
 from clients.walk import Found
-from tests.support.busy_service import Busy, busy_service
+from tests.support.busy_service import Busy
 
-
-@pytest.fixture
-def busy() -> Iterator[Busy]:
-    with busy_service() as server:
-        yield server
-
-
-@pytest.fixture(autouse=True)
-def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pace_module, "FIRST_WAIT_S", 0.001)
-    monkeypatch.setattr(pace_module, "LONGEST_WAIT_S", 0.01)
+pytestmark = pytest.mark.usefixtures("short_waits")
 
 
 @pytest.fixture

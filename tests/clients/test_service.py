@@ -1,20 +1,12 @@
 """A client and a service that is busy, asks for a key, or lies behind a proxy; the service is made by hand."""
 
-from collections.abc import Iterator
-
 import pytest
 import requests
 
 from benchmarks.services import run_script
 from clients.service import Service
-from tests.support.busy_service import Busy, busy_service
+from tests.support.busy_service import Busy
 from tools.embedded_redis import free_port
-
-
-@pytest.fixture
-def busy() -> Iterator[Busy]:
-    with busy_service() as server:
-        yield server
 
 
 @pytest.mark.parametrize("status", [429, 503])
