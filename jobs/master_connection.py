@@ -25,6 +25,10 @@ class NotTheMaster(redis.ConnectionError):
     """The server does not take writes. The connection has been closed, and the next one goes to the master."""
 
 
+class MasterMoved(NotTheMaster):
+    """The same, and another server is the master by now: what was refused can be sent again, to that one."""
+
+
 class MasterConnection(Connection):
     """A connection to the master, wherever it is when it connects.
 
@@ -36,6 +40,12 @@ class MasterConnection(Connection):
     def __init__(self, *, locator: MasterLocator, **options: Any) -> None:
         super().__init__(**options)  # type: ignore[no-untyped-call]
         self._locator = locator
+        self._is_connecting = False
+
+    @property
+    def is_in_use(self) -> bool:
+        """Tell whether it is open or being opened."""
+        return self._is_connecting or self.is_connected
 
     @property
     def address(self) -> Address:
@@ -46,15 +56,23 @@ class MasterConnection(Connection):
         """Connect to the master; every call that connects comes here. Ask again when it is not where it was."""
         if self.is_connected:
             return
-        self.host, self.port = tried = self._locator.locate()
+        master = self._locator.locate()
+        self._is_connecting = True
         try:
-            super().connect_check_health(check_health, retry_socket_connect)
+            self._connect_to(master, check_health, retry_socket_connect)
         except (redis.ConnectionError, redis.TimeoutError):
-            self.host, self.port = self._locator.ask()
-            if self.address == tried:
+            tried, master = master, self._locator.ask()
+            if master == tried:
                 raise
-            super().connect_check_health(check_health, retry_socket_connect)
+            self._connect_to(master, check_health, retry_socket_connect)
+        finally:
+            self._is_connecting = False
+
+    def _connect_to(self, master: Address, *options: bool) -> None:
+        self.host, self.port = master
+        # Before connecting, since a server that was cut off would be waited for though another has been elected.
         self._locator.register(self)
+        super().connect_check_health(*options)
 
     def on_connect_check_health(self, check_health: bool = True) -> None:
         """Log in, and make sure that the server is the master: Sentinel may be late, or away."""
@@ -68,6 +86,7 @@ class MasterConnection(Connection):
 
         Raises:
             NotTheMaster: it does.
+            MasterMoved: it does, and Sentinels name another one.
         """
         try:
             response: Any = super().read_response(*args, **options)
@@ -90,7 +109,8 @@ class MasterConnection(Connection):
     def _check_error(self, error: object) -> None:
         if isinstance(error, _CLASSES) or (isinstance(error, redis.ResponseError) and str(error).startswith(_CODES)):
             self.disconnect()  # type: ignore[no-untyped-call]
-            raise NotTheMaster(f"{self.host}:{self.port}: {error}") from error
+            kind = NotTheMaster if self._locator.ask() == self.address else MasterMoved
+            raise kind(f"{self.host}:{self.port}: {error}") from error
 
 
 class SecureMasterConnection(MasterConnection, SSLConnection):

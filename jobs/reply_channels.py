@@ -13,6 +13,7 @@ from typing import Any
 import redis
 
 from jobs.hang_detector import connect_impatiently, hang_detector
+from jobs.master_connection import MasterMoved
 from jobs.pipelined_connection import Command, PipelinedConnection, Published
 from logger import log
 from settings import Settings
@@ -72,7 +73,8 @@ class LeasedChannels:
     def call(self, *commands: Command) -> Any:
         """Subscribe, and execute commands in the same round trip.
 
-        When an idle connection turns out to be closed, everything is sent again on a new one.
+        When an idle connection turns out to be closed, or when a former master has refused the commands, everything is
+        sent again on a new one.
 
         Returns:
             the reply to the last command.
@@ -81,13 +83,14 @@ class LeasedChannels:
             redis.RedisError: Redis cannot be reached, or has refused a command.
         """
         connection = self._pool.take_connection()
-        try:
-            return self._subscribe(connection, *commands)
-        except redis.ConnectionError:
-            if not connection.used:
-                raise
+        while True:
+            try:
+                return self._subscribe(connection, *commands)
+            except redis.ConnectionError as error:
+                if not (connection.used or isinstance(error, MasterMoved)):
+                    raise
             self._pool.drop_idle()
-            return self._subscribe(self._pool.new_connection(), *commands)
+            connection = self._pool.new_connection()
 
     def receive(self, timeout_s: float) -> Published | None:
         """Wait for a message; while the connection is broken, wait as long without one.

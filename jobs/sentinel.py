@@ -1,8 +1,9 @@
 """Where the master is now, as Redis Sentinel says.
 
-A thread asks all Sentinels twice a second, as long as a connection is open. When the master changes, it shuts down all
-connections to the former one. So whoever waits on one notices, even where the former master has vanished without
-closing anything, and goes on as after a restart of Redis. While no Sentinel answers, the last known master counts.
+A thread asks all Sentinels twice a second, as long as a connection is open or being opened. When the master changes, it
+shuts down all connections to the former one. So whoever waits on one notices, even where the former master has vanished
+without closing anything, and goes on as after a restart of Redis. While no Sentinel answers, the last known master
+counts.
 """
 
 import threading
@@ -30,12 +31,12 @@ class Follower(Protocol):
     """A connection that must not stay with a former master."""
 
     @property
-    def is_connected(self) -> bool:
-        """Tell whether it is open."""
+    def is_in_use(self) -> bool:
+        """Tell whether it is open or being opened."""
 
     @property
     def address(self) -> Address:
-        """The server to which it was made."""
+        """The server to which it was, or is being, made."""
 
     def shut_down(self) -> None:
         """Have whoever uses it find it closed; from any thread."""
@@ -64,12 +65,12 @@ class MasterLocator:
         self.known: Address | None = None
 
     def locate(self) -> Address:
-        """Return where the master is, without asking if that is known.
+        """Return where the master is; ask only if the thread does not, since another may have been elected meanwhile.
 
         Raises:
             MasterNotFoundError: no Sentinel has ever named it.
         """
-        return self.known or self.ask()
+        return self.known if self.known and self._watched else self.ask()
 
     def ask(self) -> Address:
         """Ask the Sentinels, or share the answer with a thread that is just asking; return where the master is.
@@ -104,7 +105,7 @@ class MasterLocator:
 
     def _is_used(self) -> bool:
         with self._registering:
-            self._watched = any(connection.is_connected for connection in self._connections)
+            self._watched = any(connection.is_in_use for connection in self._connections)
             return self._watched
 
     def _leave_former(self, master: Address | None) -> None:

@@ -2,13 +2,14 @@
 
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from benchmarks.redis_parts import RedisServer
 from benchmarks.replicated_redis import ReplicatedRedis
+from benchmarks.services import wait_until
 from tools.embedded_redis import packaged_server
 
 
@@ -44,6 +45,19 @@ def fleet(running_fleet: ReplicatedRedis) -> Iterator[ReplicatedRedis]:
 @pytest.fixture
 def redis_url(fleet: ReplicatedRedis) -> str:
     return fleet.url
+
+
+def change_master(fleet: ReplicatedRedis) -> RedisServer:
+    """Have a Sentinel demote the master, and return the new one.
+
+    A Sentinel that has not heard of a replica for a moment gives up, and is asked again.
+    """
+    old = fleet.live_master()
+    while fleet.master() in (None, old):
+        wait_until(fleet.fail_over)
+        with suppress(TimeoutError):
+            wait_until(lambda: fleet.master() not in (None, old), timeout_s=10)
+    return fleet.live_master()
 
 
 def take_writes_without_replicas(fleet: ReplicatedRedis) -> None:

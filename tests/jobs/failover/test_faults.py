@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 
 import pytest
 import redis
@@ -17,6 +16,7 @@ from jobs.connection import RETRY_AFTER_S
 from jobs.protocol import Keys
 from settings import Settings
 from tests.conftest import MakeSettings
+from tests.jobs.failover.conftest import change_master
 from tests.jobs.failover.requests import BACK_WITHIN_S, QUICK, accepts, classify, working
 
 IN_HAND = 8
@@ -49,11 +49,7 @@ def cut_off(fleet: ReplicatedRedis, master: RedisServer) -> None:
 
 
 def demote(fleet: ReplicatedRedis, master: RedisServer) -> None:
-    """Have a Sentinel do it; one that has not heard of a replica for a moment gives up, and is asked again."""
-    while fleet.master() in (None, master):
-        wait_until(fleet.fail_over)
-        with suppress(TimeoutError):
-            wait_until(lambda: fleet.master() not in (None, master), timeout_s=10)
+    change_master(fleet)
 
 
 @pytest.mark.parametrize("fault", [kill, stop, cut_off, demote])

@@ -1,7 +1,9 @@
 """How connections, scripts and clocks follow the master, and what they do when no Sentinel answers."""
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 import redis
@@ -16,12 +18,14 @@ from jobs.client import JobClient
 from jobs.clock import RedisClock
 from jobs.connection import connect
 from jobs.hang_detector import connect_impatiently
-from jobs.master_connection import NotTheMaster
+from jobs.master_connection import NotTheMaster, locate_master
 from jobs.monitor import QueueMonitor
-from jobs.sentinel import MasterLocator
+from jobs.protocol import Keys
+from jobs.reply_channels import ReplyChannels
+from jobs.sentinel import MasterLocator, master_locator
 from settings import Settings
 from tests.conftest import Client, MakeSettings
-from tests.jobs.failover.conftest import demoted, disconnect_clients, take_writes_without_replicas
+from tests.jobs.failover.conftest import change_master, demoted, disconnect_clients, take_writes_without_replicas
 from tests.jobs.failover.requests import BACK_WITHIN_S, QUICK, accepts, classify, working
 from tools.embedded_redis import free_port
 from web.request_counter import RequestCounter
@@ -48,11 +52,30 @@ def answers(client: Client) -> bool:
         return False
 
 
-def change_master(fleet: ReplicatedRedis) -> RedisServer:
-    old = fleet.live_master()
-    wait_until(fleet.fail_over)
-    wait_until(lambda: fleet.master() is not old)
-    return fleet.live_master()
+def patient_client(settings: Settings) -> redis.Redis:
+    """Return a client that waits for longer than a failover takes."""
+    return connect(settings, connect_timeout_s=2 * BACK_WITHIN_S, socket_timeout_s=2 * BACK_WITHIN_S)
+
+
+@contextmanager
+def never_demoted(master: RedisServer) -> Iterator[RedisServer]:
+    """Have Sentinels fail to make it a replica."""
+    master.client.execute_command("ACL SETUSER", "default", "-replicaof", "-slaveof")
+    try:
+        yield master
+    finally:
+        master.client.execute_command("ACL SETUSER", "default", "+replicaof", "+slaveof")
+
+
+def lacks_replicas(server: RedisServer) -> bool:
+    return not server.client.info("replication")["min_slaves_good_slaves"]
+
+
+def replace_master(fleet: ReplicatedRedis, former: RedisServer) -> RedisServer:
+    """Have another one, while the former, without replicas, still takes itself for it."""
+    new = change_master(fleet)
+    wait_until(lambda: lacks_replicas(former) and not lacks_replicas(new))
+    return new
 
 
 def test_no_request_is_refused_when_the_master_is_demoted_in_good_order(
@@ -124,6 +147,40 @@ def test_the_first_connection_after_a_failover_that_nobody_watched_goes_to_the_n
     change_master(fleet)
     wait_until(lambda: old.has_role("slave"))
     assert client.role()[0] == b"master"
+
+
+def test_a_connection_that_is_being_made_to_a_former_master_is_made_to_the_new_one(
+    fleet: ReplicatedRedis, settings: Settings
+) -> None:
+    old = fleet.live_master()
+    old.cable.stop()
+    with ThreadPoolExecutor(1) as pool, patient_client(settings) as client:
+        answer = pool.submit(client.ping)
+        assert answer.result(timeout=BACK_WITHIN_S)
+    assert fleet.master() is not old
+
+
+def test_the_first_connection_does_not_go_to_a_master_that_was_named_before_a_failover(
+    fleet: ReplicatedRedis, settings: Settings, keys: Keys
+) -> None:
+    locate_master(settings)
+    with never_demoted(fleet.live_master()) as former:
+        replace_master(fleet, former)
+        with connect(settings) as client:
+            assert client.rpush(keys.queue, "job") == 1
+
+
+def test_a_job_that_a_former_master_refuses_goes_to_the_new_one(
+    fleet: ReplicatedRedis, settings: Settings, keys: Keys
+) -> None:
+    with never_demoted(fleet.live_master()) as former, connect(settings) as client:
+        client.ping()  # from now on, a thread asks the Sentinels
+        new = replace_master(fleet, former)
+        # That thread may be late by half a second.
+        master_locator(settings).known = former.address
+        with ReplyChannels(settings).lease("a") as channels:
+            assert channels.call(("RPUSH", keys.queue, "job")) == 1
+    assert new.client.llen(keys.queue) == 1
 
 
 def test_without_any_sentinel_open_and_new_connections_work_with_the_last_known_master(
