@@ -1,11 +1,47 @@
-"""Checks the URL of a Redis, with or without Sentinels."""
+"""Reads and checks the address of a Redis, or of one that fails over.
+
+The latter is `redis+sentinel://` or, with TLS, `rediss+sentinel://`, which no library reads.
+"""
 
 import re
-from urllib.parse import urlsplit
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import redis
+from redis.connection import parse_url
 
-from sentinel_url import is_sentinel_url, parse_sentinel_url
+SCHEMES = ("redis+sentinel://", "rediss+sentinel://")
+# https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/
+DEFAULT_PORT = 26379
+
+Address = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class SentinelUrl:
+    """What such a URL says.
+
+    Attributes:
+        sentinels: where the Sentinels are.
+        service: under which name they watch the master.
+        server_url: everything about the Redis servers apart from their host, as `redis://` or `rediss://`.
+    """
+
+    sentinels: tuple[Address, ...]
+    service: str
+    server_url: str
+
+    @property
+    def tls(self) -> bool:
+        """Servers and Sentinels speak TLS."""
+        return self.server_url.startswith("rediss://")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The same as arguments of redis-py's connections: user, password, database and the query's options."""
+        options: dict[str, Any] = parse_url(self.server_url)  # type: ignore[no-untyped-call]
+        return {name: value for name, value in options.items() if name not in ("host", "connection_class")}
 
 
 def check_redis_url(url: str) -> None:
@@ -27,3 +63,42 @@ def check_redis_url(url: str) -> None:
     # redis-py makes 0 of /x, and 12 of /1/2.
     if not re.fullmatch("/?[0-9]*", urlsplit(url).path):
         raise ValueError("the database after the host must be a number: redis://host:6379/0")
+
+
+def is_sentinel_url(url: str) -> bool:
+    """Tell whether a URL names Sentinels instead of a server."""
+    return url.startswith(SCHEMES)
+
+
+def parse_sentinel_url(url: str) -> SentinelUrl:
+    """Read `redis+sentinel://[user:password@]host[:port][,host[:port]...]/service[/db][?options]`.
+
+    Raises:
+        ValueError: a part is missing or invalid. No part of the URL is quoted, since it may hold a password.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        # From None here and below, since the message may quote a part of the URL.
+        raise ValueError("[ and ] are for IPv6 addresses; in a password, write %5B and %5D") from None
+    credentials, at, hosts = parts.netloc.rpartition("@")
+    service, _, database = parts.path.removeprefix("/").partition("/")
+    if not service:
+        raise ValueError("the service that the Sentinels watch is missing: host:26379,host:26379/SERVICE")
+    if database and not (database.isascii() and database.isdigit()):
+        raise ValueError("the database after the service must be a number: host:26379,host:26379/service/0")
+    server = parts._replace(
+        scheme=parts.scheme.removesuffix("+sentinel"), netloc=f"{credentials}{at}master", path=f"/{database}"
+    )
+    return SentinelUrl(tuple(_address(host) for host in hosts.split(",")), unquote(service), urlunsplit(server))
+
+
+def _address(text: str) -> Address:
+    try:
+        parts = urlsplit(f"//{text}")
+        host, port = parts.hostname, DEFAULT_PORT if parts.port is None else parts.port
+    except ValueError:
+        host, port = None, 0
+    if not host or not port:
+        raise ValueError("each Sentinel must be host or host:port, with commas between them") from None
+    return host, port

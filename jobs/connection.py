@@ -12,7 +12,7 @@ from redis.retry import Retry
 from errors import QueueUnavailable
 from jobs.master_connection import connect_to_master
 from logger import log
-from sentinel_url import is_sentinel_url
+from redis_url import is_sentinel_url
 from settings import Settings
 
 # Of workers, for whom nobody waits; web servers have less patience, see hang_detector.py.

@@ -12,7 +12,7 @@ import redis
 from redis.connection import Connection, ConnectionPool, SSLConnection
 
 from jobs.sentinel import MasterLocator, master_locator
-from sentinel_url import Address, is_sentinel_url, parse_sentinel_url
+from redis_url import Address, is_sentinel_url, parse_sentinel_url
 from settings import Settings
 
 # Errors of a server that is not the master any more, not yet, or has lost its replicas. redis-py drops the code of

@@ -19,7 +19,7 @@ from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError
 
 from logger import log
-from sentinel_url import Address, SentinelUrl, parse_sentinel_url
+from redis_url import Address, SentinelUrl, parse_sentinel_url
 from settings import Settings
 
 WATCH_INTERVAL_S = 0.5

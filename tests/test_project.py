@@ -22,8 +22,7 @@ BASE = {
     "listener": set(),
     "logger": set(),
     "project": set(),
-    "redis_url": {"sentinel_url"},
-    "sentinel_url": set(),
+    "redis_url": set(),
     "settings": {"helpers", "keras_networks", "project", "redis_url"},
 }
 # The ranges that people read, and the exact versions that are installed.

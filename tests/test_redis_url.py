@@ -2,7 +2,7 @@
 
 import pytest
 
-from sentinel_url import parse_sentinel_url
+from redis_url import parse_sentinel_url
 
 
 def test_a_url_names_the_sentinels_the_service_and_how_to_log_in_to_the_servers() -> None:
