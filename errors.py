@@ -86,8 +86,8 @@ class JobFailed(ServiceError):
     title = "Classification failed"
 
 
-class QueueUnavailable(ServiceError):
-    """The job cannot be queued now: Redis is away, the queue is full, or no worker is alive."""
+class ServiceUnavailable(ServiceError):
+    """Not now: Redis is away, the queue is full, no worker is alive, or the system has no more processes or threads."""
 
     status = 503
     title = "Service unavailable"

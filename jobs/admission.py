@@ -7,7 +7,7 @@ from typing import cast
 
 import redis
 
-from errors import QueueUnavailable
+from errors import ServiceUnavailable
 from jobs.clock import RedisClock
 from jobs.pipelined_connection import Command
 from jobs.protocol import Keys
@@ -59,13 +59,13 @@ class Admission:
         """Refuse early while jobs are being refused; otherwise this costs nothing.
 
         Raises:
-            QueueUnavailable: the queue has just refused a job, or still would.
+            ServiceUnavailable: the queue has just refused a job, or still would.
         """
         refusal = self._refusal
         if refusal is None:
             return
         if time.monotonic() - self._refused_at < REFUSAL_TTL_S:
-            raise QueueUnavailable(*refusal)
+            raise ServiceUnavailable(*refusal)
         with suppress(redis.RedisError):  # the push will tell
             self.enforce(cast(bytes, self._redis.eval(*self._arguments(pushed=0))))
 
@@ -77,13 +77,13 @@ class Admission:
         """Act on the reply to `command`.
 
         Raises:
-            QueueUnavailable: the jobs were refused.
+            ServiceUnavailable: the jobs were refused.
         """
         refusal = _REFUSALS.get(outcome)
         self._refusal = None if outcome == _PASSING else refusal
         if refusal:
             self._refused_at = time.monotonic()
-            raise QueueUnavailable(*refusal)
+            raise ServiceUnavailable(*refusal)
 
     def _arguments(self, pushed: int) -> tuple[str, int, str, str, float, int, int]:
         seen_since = self._clock.now() - self._grace_s

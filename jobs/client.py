@@ -49,7 +49,7 @@ class JobClient:
         """Refuse a request before any work is done for it, while jobs are being refused.
 
         Raises:
-            QueueUnavailable: the queue has just refused a job, or still would, or Redis hangs.
+            ServiceUnavailable: the queue has just refused a job, or still would, or Redis hangs.
         """
         with redis_errors_as_unavailable():
             self._hang_detector.check()
@@ -76,7 +76,7 @@ class JobClient:
             the deadline, and JobFailed for those that the workers could not classify.
 
         Raises:
-            QueueUnavailable: Redis is away, the queue has no room for all of them, or no worker is alive.
+            ServiceUnavailable: Redis is away, the queue has no room for all of them, or no worker is alive.
             ClientGone: the client has hung up.
         """
         keys = [self._keys.result(job_id) for job_id in pictures]

@@ -9,7 +9,7 @@ from redis.backoff import NoBackoff
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
-from errors import QueueUnavailable
+from errors import ServiceUnavailable
 from jobs.master_connection import connect_to_master
 from logger import log
 from redis_url import is_sentinel_url
@@ -61,7 +61,7 @@ def connect(
 
 @contextmanager
 def redis_errors_as_unavailable(key: str | None = None, **log_fields: object) -> Iterator[None]:
-    """Log Redis's errors and raise them as QueueUnavailable.
+    """Log Redis's errors and raise them as ServiceUnavailable.
 
     Args:
         key: what the commands are about, where it is a single key.
@@ -71,7 +71,7 @@ def redis_errors_as_unavailable(key: str | None = None, **log_fields: object) ->
         yield
     except redis.RedisError as error:
         log("redis_unavailable", level="error", key=key, **log_fields, error=error)
-        raise QueueUnavailable(_explain(error, key), RETRY_AFTER_S) from error
+        raise ServiceUnavailable(_explain(error, key), RETRY_AFTER_S) from error
 
 
 def _explain(error: redis.RedisError, key: str | None) -> str:

@@ -5,7 +5,7 @@ from typing import cast
 
 import redis
 
-from errors import QueueUnavailable
+from errors import ServiceUnavailable
 from jobs.clock import RedisClock
 from jobs.connection import RETRY_AFTER_S, connect, redis_errors_as_unavailable
 from jobs.hang_detector import connect_impatiently
@@ -58,7 +58,7 @@ class QueueMonitor:
         """Check that jobs can be queued, apart from the queue's capacity.
 
         Raises:
-            QueueUnavailable: Redis is away, or has something else than a list under the queue's key.
+            ServiceUnavailable: Redis is away, or has something else than a list under the queue's key.
         """
         with redis_errors_as_unavailable(self._keys.queue):
             self._redis.llen(self._keys.queue)
@@ -67,7 +67,7 @@ class QueueMonitor:
         """Return the living workers, without those whose heartbeats cannot be read.
 
         Raises:
-            QueueUnavailable: as `living_workers`.
+            ServiceUnavailable: as `living_workers`.
         """
         return [worker.info for worker in self.living_workers()]
 
@@ -75,7 +75,7 @@ class QueueMonitor:
         """Return the living workers with the ages of their heartbeats, without those that cannot be read.
 
         Raises:
-            QueueUnavailable: Redis is away, something else than the set of workers is under its key, or there are
+            ServiceUnavailable: Redis is away, something else than the set of workers is under its key, or there are
                 heartbeats but none can be read.
         """
         with redis_errors_as_unavailable(self._keys.workers):
@@ -88,7 +88,7 @@ class QueueMonitor:
         ]
         if any(heartbeat for _, _, heartbeat in heartbeats) and not workers:
             detail = "No worker is alive whose heartbeat can be read; the log names the others (heartbeat_unreadable)."
-            raise QueueUnavailable(detail, RETRY_AFTER_S)
+            raise ServiceUnavailable(detail, RETRY_AFTER_S)
         return workers
 
     def _heartbeats(self, now: float) -> list[tuple[bytes, float, bytes | redis.ResponseError | None]]:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 
-from errors import QueueUnavailable
+from errors import ServiceUnavailable
 from pictures.cell import CellLimits
 from pictures.cell_messages import NO_PROCESS
 from pictures.decoding import DecodingOptions
@@ -46,7 +46,7 @@ class CellLauncher:
         """Return a new cell: its process id, and our end of its socket.
 
         Raises:
-            QueueUnavailable: the system has no more processes, or the server does not start.
+            ServiceUnavailable: the system has no more processes, or the server does not start.
             OSError: this process has no more files.
         """
         ours, theirs = socket.socketpair()
@@ -57,7 +57,7 @@ class CellLauncher:
                 pid = NO_PROCESS
         if pid == NO_PROCESS:
             ours.close()
-            raise QueueUnavailable("The server has no process that could decode the picture; try again.", 1)
+            raise ServiceUnavailable("The server has no process that could decode the picture; try again.", 1)
         return pid, ours
 
     def reap(self, pid: int) -> int:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from errors import ClientGone, QueueUnavailable, ServiceError
+from errors import ClientGone, ServiceError, ServiceUnavailable
 from logger import log
 from pictures.cell_pool import CellPool
 
@@ -18,7 +18,7 @@ def decode_all(
 ) -> list[bytes | ServiceError]:
     """Return the pixels of each picture, or why it has none; see `CellPool.decode`.
 
-    Where the system has no more threads, each picture gets QueueUnavailable.
+    Where the system has no more threads, each picture gets ServiceUnavailable.
 
     Args:
         cells: decode.
@@ -47,6 +47,6 @@ def decode_all(
         except RuntimeError as error:  # starts threads, and raises nothing of `decode`
             log("no_more_threads", level="error", error=error)
             pool.shutdown(cancel_futures=True)
-            refusal = QueueUnavailable("The server has no threads for this request. Try again soon.", RETRY_AFTER_S)
+            refusal = ServiceUnavailable("The server has no threads for this request. Try again soon.", RETRY_AFTER_S)
             return [refusal] * len(uploads)
         return list(decoded)

@@ -43,7 +43,7 @@ class Access:
         Raises:
             Unauthorized: API_KEYS is set, and the header holds none of them.
             TooManyRequests: this client has reached RATE_LIMIT, or too many wrong keys came from its address.
-            QueueUnavailable: Redis, which counts, is away.
+            ServiceUnavailable: Redis, which counts, is away.
         """
         client = self.authenticate(authorization, address)
         with redis_errors_as_unavailable():
@@ -61,7 +61,7 @@ class Access:
         Raises:
             BadRequest: RATE_LIMIT never lets so many pass at once.
             TooManyRequests: this client would exceed RATE_LIMIT with so many; then not even the first counts.
-            QueueUnavailable: Redis, which counts, is away.
+            ServiceUnavailable: Redis, which counts, is away.
         """
         for limit in self._limits:
             if pictures > limit.amount:

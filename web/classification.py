@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from errors import ClientGone, DeadlineExceeded, QueueUnavailable, ServiceError
+from errors import ClientGone, DeadlineExceeded, ServiceError, ServiceUnavailable
 from jobs.client import JobClient
 from jobs.protocol import JobResult
 from jobs.waiting_job import Outcome
@@ -107,7 +107,7 @@ class Classification:
     ) -> dict[str, Outcome]:
         try:
             self._jobs.check_admission()
-        except QueueUnavailable as error:
+        except ServiceUnavailable as error:
             return dict.fromkeys(uploads, error.detached())
         started = time.perf_counter()
         pictures = decode_all(self._cells, list(uploads.values()), client_gone, deadline)
@@ -130,7 +130,7 @@ class Classification:
     ) -> dict[str, Outcome]:
         try:
             return self._jobs.classify(pixels, deadline, client_gone, record.traceparent)
-        except QueueUnavailable as error:
+        except ServiceUnavailable as error:
             return dict.fromkeys(pixels, error.detached())
 
 

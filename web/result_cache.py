@@ -13,7 +13,7 @@ from typing import cast
 
 import redis
 
-from errors import QueueUnavailable
+from errors import ServiceUnavailable
 from jobs.hang_detector import connect_impatiently
 from jobs.protocol import JobResult, Keys, WorkerInfo
 from logger import log
@@ -30,7 +30,7 @@ class ResultCache:
 
     Args:
         settings: CACHE_TTL_S, where Redis is, and how pictures are decoded.
-        workers: returns the living workers, or raises QueueUnavailable.
+        workers: returns the living workers, or raises ServiceUnavailable.
     """
 
     def __init__(self, settings: Settings, workers: Callable[[], Sequence[WorkerInfo]]) -> None:
@@ -63,7 +63,7 @@ class ResultCache:
             keys = [self._keys.cached(network, name) for name in names for network in networks]
             values, each = cast(list[bytes | None], self._redis.mget(keys)), len(networks)
             return [_first_result(values[start : start + each]) for start in range(0, len(values), each)]
-        except (redis.RedisError, QueueUnavailable, ValueError) as error:
+        except (redis.RedisError, ServiceUnavailable, ValueError) as error:
             self._suspended_until = time.monotonic() + NETWORKS_TTL_S
             log("cache_failed", level="warning", error=error)
             return none

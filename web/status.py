@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from errors import QueueUnavailable
+from errors import ServiceUnavailable
 from jobs.monitor import QueueMonitor
 from settings import Settings
 from telemetry.request_record import STATUS_PATH
@@ -47,7 +47,7 @@ def _shared_state(monitor: QueueMonitor) -> dict[str, Any]:
     """Return what all web servers see alike; without Redis, why it is missing."""
     try:
         workers = [vars(each.info) | {"heartbeat_age_s": each.heartbeat_age_s} for each in monitor.living_workers()]
-    except QueueUnavailable as error:
+    except ServiceUnavailable as error:
         return {"workers": None, "queue": None, "reason": error.detail}
     state = monitor.state()
     if state is None:

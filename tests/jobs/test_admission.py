@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from errors import DeadlineExceeded, QueueUnavailable
+from errors import DeadlineExceeded, ServiceUnavailable
 from jobs import admission
 from jobs.client import JobClient
 from jobs.monitor import QueueMonitor
@@ -19,7 +19,7 @@ from tools.embedded_redis import free_port
 def test_a_full_queue_refuses_jobs(make_settings: MakeSettings, client: Client) -> None:
     settings = make_settings(queue_capacity=2)
     client.rpush(Keys(settings).queue, "x", "y")
-    with pytest.raises(QueueUnavailable, match="full") as refused:
+    with pytest.raises(ServiceUnavailable, match="full") as refused:
         classify_one(JobClient(settings), PIXELS, "a" * 32, request_deadline(settings))
     assert refused.value.retry_after_s == 1
     assert client.llen(Keys(settings).queue) == 2
@@ -43,16 +43,16 @@ def test_refusals_are_cached_and_checks_of_an_open_queue_cost_nothing(
     client.rpush(Keys(settings).queue, "x")
     jobs = JobClient(settings)
     jobs.check_admission()
-    with pytest.raises(QueueUnavailable, match="full"):
+    with pytest.raises(ServiceUnavailable, match="full"):
         classify_one(jobs, PIXELS, "a" * 32, request_deadline(settings))
-    with pytest.raises(QueueUnavailable, match="full"):
+    with pytest.raises(ServiceUnavailable, match="full"):
         jobs.check_admission()
     client.delete(Keys(settings).queue)
-    with pytest.raises(QueueUnavailable, match="full"):
+    with pytest.raises(ServiceUnavailable, match="full"):
         jobs.check_admission()
     client.rpush(Keys(settings).queue, "x")
     jobs._admission._refused_at = -math.inf  # the cached refusal has expired
-    with pytest.raises(QueueUnavailable, match="full"):
+    with pytest.raises(ServiceUnavailable, match="full"):
         jobs.check_admission()
     client.delete(Keys(settings).queue)
     jobs._admission._refused_at = -math.inf
@@ -68,7 +68,7 @@ def test_jobs_are_queued_for_a_grace_period_after_the_last_heartbeat(
 ) -> None:
     settings = make_settings(worker_grace_s=10, request_timeout_s=0.1)
     client.zadd(keys.workers, {"was here": client.time()[0] - seen_s_ago})
-    with pytest.raises(QueueUnavailable if seen_s_ago > 10 else DeadlineExceeded):
+    with pytest.raises(ServiceUnavailable if seen_s_ago > 10 else DeadlineExceeded):
         classify_one(JobClient(settings), PIXELS, "a" * 32, request_deadline(settings))
     assert client.llen(keys.queue) == length
 
@@ -84,7 +84,7 @@ def test_a_queue_that_was_full_accepts_jobs_again(make_settings: MakeSettings, c
 
 
 def test_without_a_worker_jobs_are_refused(settings: Settings, client: Client) -> None:
-    with pytest.raises(QueueUnavailable, match="No worker") as refused:
+    with pytest.raises(ServiceUnavailable, match="No worker") as refused:
         classify_one(JobClient(settings), PIXELS, "a" * 32, request_deadline(settings))
     assert refused.value.retry_after_s == 5
     assert client.llen(Keys(settings).queue) == 0
@@ -95,7 +95,7 @@ def test_a_check_that_redis_cannot_answer_leaves_the_decision_to_the_push(
 ) -> None:
     monkeypatch.setattr(admission, "REFUSAL_TTL_S", 0)
     jobs = JobClient(settings)
-    with pytest.raises(QueueUnavailable, match="No worker"):
+    with pytest.raises(ServiceUnavailable, match="No worker"):
         classify_one(jobs, PIXELS, "a" * 32, request_deadline(settings))
     monkeypatch.setattr(jobs._admission._redis, "eval", unreachable)
     jobs.check_admission()
@@ -106,8 +106,8 @@ def test_without_redis_requests_fail_at_once_and_are_named_in_the_log(
 ) -> None:
     settings = make_settings(redis_url=f"redis://127.0.0.1:{free_port()}/0")
     jobs = JobClient(settings)
-    with pytest.raises(QueueUnavailable, match="out of reach"):
+    with pytest.raises(ServiceUnavailable, match="out of reach"):
         classify_one(jobs, PIXELS, "a" * 32, request_deadline(settings))
     assert [record.fields["id"] for record in caplog.records] == ["a" * 32]  # type: ignore[attr-defined]
-    with pytest.raises(QueueUnavailable, match="out of reach"):
+    with pytest.raises(ServiceUnavailable, match="out of reach"):
         QueueMonitor(settings).workers()

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from benchmarks.services import wait_until
-from errors import QueueUnavailable
+from errors import ServiceUnavailable
 from jobs import hang_detector as hang_detection
 from jobs.client import JobClient
 from jobs.hang_detector import RedisHangs, connect_impatiently, hang_detector
@@ -117,11 +117,11 @@ def test_a_black_hole_refuses_requests_and_readiness_in_time(
         jobs, monitor = JobClient(settings), QueueMonitor(settings)
         for call in (monitor.check_queue, lambda: classify_one(jobs, PIXELS, "a" * 32, request_deadline(settings))):
             began = time.monotonic()
-            with pytest.raises(QueueUnavailable, match="out of reach") as refused:
+            with pytest.raises(ServiceUnavailable, match="out of reach") as refused:
                 call()
             assert time.monotonic() - began < PROMISE_S
             assert refused.value.retry_after_s == 5
-        with pytest.raises(QueueUnavailable, match="out of reach"):
+        with pytest.raises(ServiceUnavailable, match="out of reach"):
             jobs.check_admission()
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from benchmarks.services import wait_until
-from errors import ClientGone, DeadlineExceeded, JobFailed, QueueUnavailable
+from errors import ClientGone, DeadlineExceeded, JobFailed, ServiceUnavailable
 from jobs.client import JobClient
 from jobs.consumer import JobConsumer
 from jobs.observers import Delivery, JobClientObserver
@@ -99,7 +99,7 @@ def test_a_queue_without_room_for_all_pictures_takes_none_and_still_takes_fewer(
     queue = Keys(settings).queue
     client.rpush(queue, "older")
     jobs = JobClient(settings)
-    with pytest.raises(QueueUnavailable, match="no room for so many pictures") as refused:
+    with pytest.raises(ServiceUnavailable, match="no room for so many pictures") as refused:
         jobs.classify(dict.fromkeys(IDS, PIXELS), request_deadline(settings))
     assert refused.value.retry_after_s == 1
     assert client.lrange(queue, 0, -1) == ["older"]

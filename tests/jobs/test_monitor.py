@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from errors import QueueUnavailable
+from errors import ServiceUnavailable
 from jobs import log_once
 from jobs.client import JobClient
 from jobs.connection import CONNECT_TIMEOUT_S
@@ -113,13 +113,13 @@ def test_workers_of_whom_none_can_be_read_are_told_from_none_at_all(
 ) -> None:
     assert QueueMonitor(settings).workers() == []
     add_worker(client, keys, "w1", "junk")
-    with pytest.raises(QueueUnavailable, match="heartbeat_unreadable"):
+    with pytest.raises(ServiceUnavailable, match="heartbeat_unreadable"):
         QueueMonitor(settings).workers()
 
 
 def test_a_set_of_workers_of_the_wrong_type_is_named(settings: Settings, client: Client, keys: Keys) -> None:
     client.set(keys.workers, "x")
-    with pytest.raises(QueueUnavailable, match=f"The key {keys.workers} has the wrong type"):
+    with pytest.raises(ServiceUnavailable, match=f"The key {keys.workers} has the wrong type"):
         QueueMonitor(settings).workers()
 
 
@@ -134,7 +134,7 @@ def test_the_state_is_unknown_soon_when_redis_cannot_be_connected_to(make_settin
 def test_a_queue_of_the_wrong_type_is_named(settings: Settings, client: Client, keys: Keys) -> None:
     QueueMonitor(settings).check_queue()
     client.set(keys.queue, "x")
-    with pytest.raises(QueueUnavailable, match=f"The key {keys.queue} has the wrong type"):
+    with pytest.raises(ServiceUnavailable, match=f"The key {keys.queue} has the wrong type"):
         QueueMonitor(settings).check_queue()
 
 
@@ -145,6 +145,6 @@ def test_a_key_of_the_wrong_type_refuses_jobs_and_keeps_none(
 ) -> None:
     client.delete(getattr(keys, key))
     client.set(getattr(keys, key), "x")
-    with pytest.raises(QueueUnavailable, match="/readyz names it"):
+    with pytest.raises(ServiceUnavailable, match="/readyz names it"):
         classify_one(JobClient(settings), PIXELS, "a" * 32, request_deadline(settings))
     assert client.type(keys.queue) in ("none", "string")

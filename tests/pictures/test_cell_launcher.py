@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 
-from errors import QueueUnavailable
+from errors import ServiceUnavailable
 from pictures.cell_launcher import REPLY_TIMEOUT_S, SERVER_MODULE, CellLauncher
 from pictures.decoding import DecodingOptions
 from pictures.lanes import lane_limits
@@ -41,7 +41,7 @@ def test_where_the_system_has_no_more_processes_the_request_is_refused_and_the_c
     launcher = make_launcher(module)
     pids = []
     for _ in range(2):
-        with pytest.raises(QueueUnavailable, match="no process"):
+        with pytest.raises(ServiceUnavailable, match="no process"):
             launcher.fork(Lane.FAST)
         pids += [server.pid for server in servers(module)]
     assert len(pids) == 2
@@ -61,5 +61,5 @@ def test_a_program_that_hangs_is_replaced(make_launcher: MakeLauncher) -> None:
 
 
 def test_a_program_that_cannot_start_costs_a_request_a_503(make_launcher: MakeLauncher) -> None:
-    with pytest.raises(QueueUnavailable, match="no process"):
+    with pytest.raises(ServiceUnavailable, match="no process"):
         make_launcher("no.such.module").fork(Lane.FAST)

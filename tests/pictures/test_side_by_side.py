@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from benchmarks.services import wait_until
-from errors import BadImage, ClientGone, DeadlineExceeded, QueueUnavailable
+from errors import BadImage, ClientGone, DeadlineExceeded, ServiceUnavailable
 from pictures.cell_pool import CellPool
 from pictures.side_by_side import MAX_AT_ONCE, decode_all
 from tests.conftest import MakeSettings, picture
@@ -109,5 +109,5 @@ def test_without_threads_all_pictures_are_refused_and_may_be_sent_again(
 
     monkeypatch.setattr(threading.Thread, "start", start_some)
     decoded = decode_all(pool, [picture("white")] * 20, lambda: False, in_20_s())
-    assert [type(error) for error in decoded] == [QueueUnavailable] * 20
-    assert {error.retry_after_s for error in decoded if isinstance(error, QueueUnavailable)} == {1}
+    assert [type(error) for error in decoded] == [ServiceUnavailable] * 20
+    assert {error.retry_after_s for error in decoded if isinstance(error, ServiceUnavailable)} == {1}

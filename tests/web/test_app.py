@@ -10,7 +10,7 @@ from urllib3 import encode_multipart_formdata
 from werkzeug.test import TestResponse
 
 from benchmarks.services import wait_until
-from errors import DeadlineExceeded, JobFailed, QueueUnavailable, ServiceError
+from errors import DeadlineExceeded, JobFailed, ServiceError, ServiceUnavailable
 from jobs.protocol import Prediction
 from settings import Settings
 from tests.conftest import INFO, MakeSettings, picture
@@ -126,7 +126,7 @@ def test_an_invalid_upload_gets_a_clear_error_and_never_reaches_the_queue(
 @pytest.mark.parametrize(
     ("error", "status", "retry_after"),
     [
-        (QueueUnavailable("full", retry_after_s=1), 503, "1"),
+        (ServiceUnavailable("full", retry_after_s=1), 503, "1"),
         (DeadlineExceeded("late"), 504, None),
         (JobFailed("broken"), 500, None),
     ],
@@ -205,12 +205,12 @@ def test_the_service_is_ready_when_a_worker_is_alive(http: FlaskClient, queue: S
         503,
         {"ready": False, "reason": "No worker is alive.", "workers": []},
     )
-    queue.error = QueueUnavailable("The queue is out of reach.")
+    queue.error = ServiceUnavailable("The queue is out of reach.")
     assert http.get("/readyz").status_code == 503
 
 
 def test_the_web_server_is_alive_even_without_redis(http: FlaskClient, queue: StubQueue) -> None:
-    queue.error = QueueUnavailable("The queue is out of reach.")
+    queue.error = ServiceUnavailable("The queue is out of reach.")
     assert http.get("/livez").status_code == 200
 
 

@@ -20,7 +20,7 @@ from openapi_spec_validator.readers import read_from_filename
 from schemathesis.specs.openapi import checks
 
 from benchmarks.services import Services
-from errors import ClientGone, DeadlineExceeded, QueueUnavailable, ServiceError
+from errors import ClientGone, DeadlineExceeded, ServiceError, ServiceUnavailable
 from jobs.connection import RETRY_AFTER_S
 from project import PROJECT_DIR
 from settings import Settings
@@ -131,7 +131,7 @@ def test_the_responses_of_the_status_are_as_described(
     assert http.get("/status.json").status_code == 401
     assert_as_described("/status.json", "GET", http.get("/status.json"))
     assert_as_described("/status.json", "GET", http.get("/status.json", headers={"Authorization": "Bearer key"}))
-    queue.error = QueueUnavailable("why", RETRY_AFTER_S)
+    queue.error = ServiceUnavailable("why", RETRY_AFTER_S)
     away = http.get("/status.json", headers={"Authorization": "Bearer key"})
     assert (away.json or {})["workers"] is None
     assert_as_described("/status.json", "GET", away)

@@ -16,7 +16,7 @@ from werkzeug.test import EnvironBuilder, TestResponse, run_wsgi_app
 from werkzeug.wrappers import Request
 
 from benchmarks.services import wait_until
-from errors import DeadlineExceeded, QueueUnavailable, ServiceError
+from errors import DeadlineExceeded, ServiceError, ServiceUnavailable
 from jobs.waiting_job import Outcome
 from pictures.cell_pool import CellPool
 from settings import Settings
@@ -181,7 +181,7 @@ def test_if_all_are_too_late_the_answer_is_504(http: FlaskClient, queue: StubQue
 
 
 def test_a_full_queue_refuses_all_pictures_and_says_when_to_try_again(http: FlaskClient, queue: StubQueue) -> None:
-    queue.error = QueueUnavailable("full", retry_after_s=1)
+    queue.error = ServiceUnavailable("full", retry_after_s=1)
     response = post_form(http, RED, BAD, BLUE)
     assert_problem(response, 503, "full")
     assert response.headers["Retry-After"] == "1"
@@ -289,7 +289,7 @@ def test_pictures_that_the_cache_knows_are_answered_while_the_queue_is_full(make
     fleet = Fleet()
     http = make_http(fleet, cache_ttl_s=60)
     post_form(http, RED)
-    fleet.refusal = QueueUnavailable("full", retry_after_s=1)
+    fleet.refusal = ServiceUnavailable("full", retry_after_s=1)
     response = post_form(http, RED, BLUE)
     assert response.status_code == 200
     assert statuses(response) == [200, 503]
@@ -301,8 +301,8 @@ def test_errors_do_not_keep_pictures_until_the_garbage_collector_comes(
     refused_by: str, uploads: tuple[bytes, ...], make_http: MakeHttp, collect: Callable[[], list[object]]
 ) -> None:
     fleet = Fleet()
-    fleet.refusal = QueueUnavailable("full", retry_after_s=1) if refused_by == "check" else None
-    fleet.error = QueueUnavailable("full", retry_after_s=1) if refused_by == "push" else None
+    fleet.refusal = ServiceUnavailable("full", retry_after_s=1) if refused_by == "check" else None
+    fleet.error = ServiceUnavailable("full", retry_after_s=1) if refused_by == "push" else None
     app = make_http(fleet).application
     for _ in range(2):  # the first one sets things up
         gc.collect()

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from errors import QueueUnavailable
+from errors import ServiceUnavailable
 from jobs.client import JobClient
 from settings import Settings
 from tests.conftest import heartbeat
@@ -35,5 +35,5 @@ def classify(jobs: JobClient, settings: Settings, name: int = 0) -> str:
 def accepts(jobs: JobClient, settings: Settings) -> bool:
     try:
         return classify(jobs, settings) == "label of 0"
-    except QueueUnavailable:
+    except ServiceUnavailable:
         return False

@@ -10,7 +10,7 @@ import redis
 from benchmarks.redis_parts import RedisServer
 from benchmarks.replicated_redis import ReplicatedRedis
 from benchmarks.services import wait_until
-from errors import QueueUnavailable
+from errors import ServiceUnavailable
 from jobs.client import JobClient
 from jobs.connection import RETRY_AFTER_S
 from jobs.protocol import Keys
@@ -81,6 +81,6 @@ def test_new_requests_are_refused_with_a_time_to_try_again_while_there_is_no_mas
         network.release(0)
         assert accepts(jobs, settings)
         fleet.live_master().kill()
-        with pytest.raises(QueueUnavailable, match="out of reach") as refused:
+        with pytest.raises(ServiceUnavailable, match="out of reach") as refused:
             classify(jobs, settings)
         assert refused.value.retry_after_s == RETRY_AFTER_S

@@ -13,7 +13,7 @@ from benchmarks.redis_parts import RedisServer
 from benchmarks.replicated_redis import ReplicatedRedis
 from benchmarks.sentinel_view import SERVICE
 from benchmarks.services import wait_until
-from errors import QueueUnavailable
+from errors import ServiceUnavailable
 from jobs.client import JobClient
 from jobs.clock import RedisClock
 from jobs.connection import connect
@@ -215,7 +215,7 @@ def test_a_process_that_has_never_found_a_sentinel_refuses_and_names_each_in_the
 ) -> None:
     port = free_port()
     settings = make_settings(redis_url=f"redis+sentinel://:hunter2@127.0.0.1:{port}/mymaster", key_prefix="none:")
-    with pytest.raises(QueueUnavailable, match="out of reach"):
+    with pytest.raises(ServiceUnavailable, match="out of reach"):
         QueueMonitor(settings).check_queue()
     failed, unavailable = (record.fields for record in caplog.records)  # type: ignore[attr-defined]
     assert failed["sentinel"] == f"127.0.0.1:{port}"

@@ -4,7 +4,7 @@ import pytest
 import redis
 from flask.testing import FlaskClient
 
-from errors import QueueUnavailable
+from errors import ServiceUnavailable
 from jobs.protocol import WorkerInfo
 from settings import Settings
 from tests.conftest import Client, MakeSettings, picture
@@ -47,7 +47,7 @@ def test_the_cache_is_bypassed_when_the_workers_cannot_be_listed(
     post(http)
 
     def unreachable() -> list[WorkerInfo]:
-        raise QueueUnavailable("The queue is out of reach.")
+        raise ServiceUnavailable("The queue is out of reach.")
 
     fleet.workers = unreachable  # type: ignore[method-assign]
     assert not is_cached(post(http_client(settings, fleet)))

@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from benchmarks.services import Services, wait_until
-from errors import JobFailed, QueueUnavailable
+from errors import JobFailed, ServiceUnavailable
 from settings import Settings
 from tests.conftest import Client, MakeSettings, picture
 from tests.support.clients import post as post_to
@@ -137,7 +137,7 @@ def test_api_keys_and_rate_limits_also_hold_for_cached_results(make_settings: Ma
 
 def test_cached_results_are_served_even_while_the_queue_refuses_jobs(http: FlaskClient, fleet: Fleet) -> None:
     post(http)
-    fleet.refusal = QueueUnavailable("full", retry_after_s=1)
+    fleet.refusal = ServiceUnavailable("full", retry_after_s=1)
     assert is_cached(post(http))
     assert post(http, picture("blue")).status_code == 503
     assert len(fleet.pixels) == 1
