@@ -2,6 +2,7 @@
 
 It is a circuit breaker: the first command without an answer opens it for all connections of the process that
 `connect_impatiently` has made, and a thread asks Redis until it answers again. No request has to find out by itself.
+Where Redis fails over, nobody waits for that thread once there is another master.
 """
 
 import threading
@@ -16,7 +17,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from jobs.connection import connect
+from jobs.master_connection import locator_of
 from logger import log
+from redis_url import Address
 from settings import Settings
 
 # A request waits for at most one of each; new requests are promised a refusal within 3 s. TCP repeats the first packet
@@ -41,7 +44,9 @@ class HangDetector:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._locator = locator_of(connect(settings))
         self._hangs = False
+        self._silent_master: Address | None = None
         self._lock = threading.Lock()
         self._drops: list[Callable[[], object]] = []
 
@@ -58,7 +63,7 @@ class HangDetector:
         Raises:
             RedisHangs: it has left a command without an answer, and has not answered since.
         """
-        if self._hangs:
+        if self._hangs and self._silent_master == self._master:
             raise RedisHangs("Redis does not answer")
 
     @contextmanager
@@ -75,10 +80,15 @@ class HangDetector:
             self._open()
             raise
 
+    @property
+    def _master(self) -> Address | None:
+        return self._locator.known if self._locator else None
+
     def _open(self) -> None:
         with self._lock:
             if self._hangs:
                 return
+            self._silent_master = self._master
             self._hangs = True
         log("redis_hangs", level="error")
         try:

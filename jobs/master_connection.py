@@ -25,10 +25,6 @@ class NotTheMaster(redis.ConnectionError):
     """The server does not take writes. The connection has been closed, and the next one goes to the master."""
 
 
-class MasterMoved(NotTheMaster):
-    """The same, and another server is the master by now: what was refused can be sent again, to that one."""
-
-
 class MasterConnection(Connection):
     """A connection to the master, wherever it is when it connects.
 
@@ -51,6 +47,11 @@ class MasterConnection(Connection):
     def address(self) -> Address:
         """Where it is, or was last, connected to."""
         return self.host, self.port
+
+    @property
+    def is_former(self) -> bool:
+        """Tell whether it leads, or led, to another server than the master."""
+        return self._locator.known not in (None, self.address)
 
     def connect_check_health(self, check_health: bool = True, retry_socket_connect: bool = True) -> None:
         """Connect to the master; every call that connects comes here. Ask again when it is not where it was."""
@@ -86,7 +87,6 @@ class MasterConnection(Connection):
 
         Raises:
             NotTheMaster: it does.
-            MasterMoved: it does, and Sentinels name another one.
         """
         try:
             response: Any = super().read_response(*args, **options)
@@ -109,8 +109,8 @@ class MasterConnection(Connection):
     def _check_error(self, error: object) -> None:
         if isinstance(error, _CLASSES) or (isinstance(error, redis.ResponseError) and str(error).startswith(_CODES)):
             self.disconnect()  # type: ignore[no-untyped-call]
-            kind = NotTheMaster if self._locator.ask() == self.address else MasterMoved
-            raise kind(f"{self.host}:{self.port}: {error}") from error
+            self._locator.ask()  # who tries again had better know
+            raise NotTheMaster(f"{self.host}:{self.port}: {error}") from error
 
 
 class SecureMasterConnection(MasterConnection, SSLConnection):
@@ -135,8 +135,7 @@ def locate_master(settings: Settings) -> None:
     Without Sentinel, or while none answers, this does nothing.
     """
     if is_sentinel_url(settings.redis_url.get_secret_value()):
-        with suppress(redis.RedisError):
-            master_locator(settings).ask()
+        master_locator(settings).ask_alone()
 
 
 def locator_of(client: redis.Redis) -> MasterLocator | None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import redis
 from hiredis import PushNotification, pack_command
 
+from jobs.master_connection import MasterConnection
 from logger import log
 
 Command = tuple[str | bytes | float, ...]
@@ -40,6 +41,11 @@ class PipelinedConnection:
         self._connection: Any = client.connection_pool.make_connection()
         self._unread = 0
         self.used = False
+
+    @property
+    def leads_to_former_master(self) -> bool:
+        """Tell whether another server is the master now, so that an error says nothing about that one."""
+        return isinstance(self._connection, MasterConnection) and self._connection.is_former
 
     def send(self, *commands: Command) -> None:
         """Send commands whose replies are discarded; the next `call` logs their errors.

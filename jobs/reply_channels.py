@@ -13,7 +13,6 @@ from typing import Any
 import redis
 
 from jobs.hang_detector import connect_impatiently, hang_detector
-from jobs.master_connection import MasterMoved
 from jobs.pipelined_connection import Command, PipelinedConnection, Published
 from logger import log
 from settings import Settings
@@ -73,8 +72,8 @@ class LeasedChannels:
     def call(self, *commands: Command) -> Any:
         """Subscribe, and execute commands in the same round trip.
 
-        When an idle connection turns out to be closed, or when a former master has refused the commands, everything is
-        sent again on a new one.
+        When an idle connection turns out to be closed, or one to lead to a former master, everything is sent again on a
+        new one.
 
         Returns:
             the reply to the last command.
@@ -86,8 +85,8 @@ class LeasedChannels:
         while True:
             try:
                 return self._subscribe(connection, *commands)
-            except redis.ConnectionError as error:
-                if not (connection.used or isinstance(error, MasterMoved)):
+            except redis.ConnectionError:
+                if not (connection.used or connection.leads_to_former_master):
                     raise
             self._pool.drop_idle()
             connection = self._pool.new_connection()

@@ -22,9 +22,9 @@ def suspended_redis(url: str) -> Iterator[None]:
 
 
 @contextmanager
-def silent_server() -> Iterator[str]:
-    """Listen, and never read nor answer; yield the URL."""
-    with socket.create_server(("127.0.0.1", 0), backlog=1024) as server:
+def silent_server(port: int = 0) -> Iterator[str]:
+    """Listen, by default on a free port, and never read nor answer; yield the URL."""
+    with socket.create_server(("127.0.0.1", port), backlog=1024) as server:
         yield _url(server)
 
 

@@ -14,19 +14,21 @@ from benchmarks.replicated_redis import ReplicatedRedis
 from benchmarks.sentinel_view import SERVICE
 from benchmarks.services import wait_until
 from errors import ServiceUnavailable
+from jobs import sentinel
 from jobs.client import JobClient
 from jobs.clock import RedisClock
 from jobs.connection import connect
-from jobs.hang_detector import connect_impatiently
+from jobs.hang_detector import HangDetector, connect_impatiently
 from jobs.master_connection import NotTheMaster, locate_master
 from jobs.monitor import QueueMonitor
 from jobs.protocol import Keys
 from jobs.reply_channels import ReplyChannels
-from jobs.sentinel import MasterLocator, master_locator
+from jobs.sentinel import MasterLocator
 from settings import Settings
 from tests.conftest import Client, MakeSettings
 from tests.jobs.failover.conftest import change_master, demoted, disconnect_clients, take_writes_without_replicas
 from tests.jobs.failover.requests import BACK_WITHIN_S, QUICK, accepts, classify, working
+from tests.support.hanging_redis import silent_server
 from tools.embedded_redis import free_port
 from web.request_counter import RequestCounter
 from worker import batch_loop
@@ -48,8 +50,12 @@ def times_asked(server: RedisServer) -> int:
 def answers(client: Client) -> bool:
     try:
         return bool(client.ping())
-    except redis.ConnectionError:
+    except redis.RedisError:
         return False
+
+
+def watching_threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "sentinel"}
 
 
 def patient_client(settings: Settings) -> redis.Redis:
@@ -65,6 +71,23 @@ def never_demoted(master: RedisServer) -> Iterator[RedisServer]:
         yield master
     finally:
         master.client.execute_command("ACL SETUSER", "default", "+replicaof", "+slaveof")
+
+
+@contextmanager
+def only_an_outdated_sentinel(
+    fleet: ReplicatedRedis, settings: Settings
+) -> Iterator[tuple[MasterLocator, RedisServer, RedisServer]]:
+    """Have one Sentinel answer, which has missed a failover; yield who knows better, and the two masters."""
+    outdated, *others = fleet.sentinels
+    outdated.kill()
+    former, new = fleet.live_master(), change_master(fleet)
+    locator = MasterLocator(settings)
+    locator.ask()
+    for other in others:
+        other.kill()
+    outdated.start()
+    wait_until(lambda: answers(fleet.sentinel_clients[0]))
+    yield locator, former, new
 
 
 def lacks_replicas(server: RedisServer) -> bool:
@@ -135,13 +158,39 @@ def test_a_sentinel_that_missed_the_failover_is_not_believed(fleet: ReplicatedRe
     assert locator.ask() == ("127.0.0.1", new.port)
 
 
+def test_a_sentinel_that_missed_the_failover_is_not_even_believed_if_no_other_one_answers(
+    fleet: ReplicatedRedis, settings: Settings
+) -> None:
+    with only_an_outdated_sentinel(fleet, settings) as (locator, former, new):
+        assert locator.ask() == new.address != former.address
+
+
+def test_sentinels_that_were_set_up_anew_are_believed_in_the_end(
+    fleet: ReplicatedRedis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with only_an_outdated_sentinel(fleet, settings) as (locator, former, _):
+        monkeypatch.setattr(sentinel, "DOUBT_S", 0)
+        assert locator.ask() == former.address
+
+
+def test_nobody_waits_for_a_sentinel_that_did_not_answer_the_last_time(
+    fleet: ReplicatedRedis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sentinel, "SENTINEL_TIMEOUT_S", 4 * BACK_WITHIN_S)
+    locator = MasterLocator(settings)
+    fleet.sentinels[0].kill()
+    locator.ask()
+    with silent_server(fleet.sentinel_ports[0]), ThreadPoolExecutor(1) as pool:
+        assert pool.submit(locator.ask).result(timeout=BACK_WITHIN_S)
+
+
 def test_the_first_connection_after_a_failover_that_nobody_watched_goes_to_the_new_master(
     fleet: ReplicatedRedis, settings: Settings
 ) -> None:
-    others = set(threading.enumerate())
+    others = watching_threads()
     with connect(settings) as client:
         client.ping()
-        (watching,) = set(threading.enumerate()) - others
+        (watching,) = watching_threads() - others
     watching.join()
     old = fleet.live_master()
     change_master(fleet)
@@ -171,16 +220,32 @@ def test_the_first_connection_does_not_go_to_a_master_that_was_named_before_a_fa
 
 
 def test_a_job_that_a_former_master_refuses_goes_to_the_new_one(
-    fleet: ReplicatedRedis, settings: Settings, keys: Keys
+    fleet: ReplicatedRedis, settings: Settings, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(MasterLocator, "_watch", lambda self: None)  # as if it were late
     with never_demoted(fleet.live_master()) as former, connect(settings) as client:
-        client.ping()  # from now on, a thread asks the Sentinels
+        client.ping()
         new = replace_master(fleet, former)
-        # That thread may be late by half a second.
-        master_locator(settings).known = former.address
         with ReplyChannels(settings).lease("a") as channels:
             assert channels.call(("RPUSH", keys.queue, "job")) == 1
     assert new.client.llen(keys.queue) == 1
+
+
+def test_requests_go_to_the_new_master_while_the_former_one_is_still_being_asked_whether_it_hangs(
+    fleet: ReplicatedRedis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_end = threading.Event()
+    monkeypatch.setattr(HangDetector, "_is_silent", lambda self: not may_end.wait(4 * BACK_WITHIN_S))
+    with connect_impatiently(settings) as client, connect(settings) as watched:
+        assert answers(client)
+        assert answers(watched)
+        fleet.live_master().cable.stop()
+        try:
+            with pytest.raises(redis.TimeoutError):
+                client.ping()
+            wait_until(lambda: answers(client), timeout_s=BACK_WITHIN_S)
+        finally:
+            may_end.set()
 
 
 def test_without_any_sentinel_open_and_new_connections_work_with_the_last_known_master(
@@ -190,8 +255,8 @@ def test_without_any_sentinel_open_and_new_connections_work_with_the_last_known_
     with working(settings) as network:
         network.release(0)
         assert accepts(jobs, settings)
-        for sentinel in fleet.sentinels:
-            sentinel.kill()
+        for each in fleet.sentinels:
+            each.kill()
         assert classify(jobs, settings) == "label of 0"
         disconnect_clients(fleet.servers)
         wait_until(lambda: accepts(jobs, settings), timeout_s=BACK_WITHIN_S)
@@ -202,8 +267,8 @@ def test_without_any_sentinel_a_replica_is_not_taken_for_the_master(fleet: Repli
     client = connect(settings)
     client.ping()
     master = fleet.live_master()
-    for sentinel in fleet.sentinels:
-        sentinel.kill()
+    for each in fleet.sentinels:
+        each.kill()
     with demoted(master):
         client.connection_pool.disconnect()
         with pytest.raises(NotTheMaster, match="is not the master"):
@@ -224,9 +289,9 @@ def test_a_process_that_has_never_found_a_sentinel_refuses_and_names_each_in_the
 
 
 def test_the_watching_thread_ends_with_the_last_connection(fleet: ReplicatedRedis, settings: Settings) -> None:
-    others = set(threading.enumerate())
+    others = watching_threads()
     with connect(settings) as client:
         client.ping()
-        (watching,) = set(threading.enumerate()) - others
+        (watching,) = watching_threads() - others
     watching.join(timeout=BACK_WITHIN_S)
     assert not watching.is_alive()
