@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from statistics import mean
 from typing import Literal
 
 from numpy.random import default_rng
@@ -10,13 +11,14 @@ from inference.engine import Engine, Pixels, fastest_s
 from logger import log
 
 LARGEST_BATCH = 32
-# A batch must take less than this share of the time of its two halves: otherwise it only makes results come later.
-GOOD_ENOUGH = 0.95
-# Batches that take longer are not doubled: measuring takes at least eleven times as long, and starts should be short.
+# A batch must take less than this share of the time of its two halves: otherwise it only makes results come later. What
+# it saves besides, one trip to Redis instead of two, is not in it.
+GOOD_ENOUGH = 0.96
+# Batches that take longer are not doubled: measuring takes at least eighteen times as long, and starts should be short.
 LONG_BATCH_S = 0.15
-# How long one size is compared with its half: for so many rounds, or so many seconds, but for two rounds at least.
-ROUNDS = 20
-MEASURED_S = 0.6
+# How often a size and its half take turns, and for how long each; one batch is always measured.
+TURNS = 3
+TURN_S = 0.1
 
 
 def warm_up(engine: Engine, wanted: int | Literal["auto"]) -> int:
@@ -49,35 +51,33 @@ def _best_batch_size(engine: Engine, picture_s: float) -> int:
 def _compare(engine: Engine, size: int) -> tuple[float, float]:
     """Return how long batches of this size and of twice the size take while all streams compute, in seconds.
 
-    The sizes take turns, so that whatever else the machine does slows both down. The fastest of each stream counts. The
-    smaller one runs twice, since an engine may be slower on the first batch of another size.
+    The sizes take turns, so that whatever else the machine does slows both down; the better turn of each counts.
     """
     half, whole = _pictures(engine, size), _pictures(engine, 2 * size)
+    turns = [(_batch_s(engine, half), _batch_s(engine, whole)) for _ in range(TURNS)]
+    return min(half_s for half_s, _ in turns), min(whole_s for _, whole_s in turns)
+
+
+def _batch_s(engine: Engine, pixels: Pixels) -> float:
+    """Return the mean time of a batch while all streams compute such batches one after the other, in seconds."""
     busy = set(range(engine.streams))
 
-    def run(stream: int) -> tuple[float, float]:
-        rounds: list[tuple[float, float, float]] = []
+    def run(stream: int) -> float:
         try:
-            engine(half)
-            engine(whole)
-            end = time.perf_counter() + MEASURED_S
-            while len(rounds) < 2 or (len(rounds) < ROUNDS and time.perf_counter() < end):
-                rounds.append((_seconds(engine, half), _seconds(engine, half), _seconds(engine, whole)))
+            engine(pixels)  # an engine may be slower on the first batch of another size
+            batches, began = 0, time.perf_counter()
+            while batches == 0 or time.perf_counter() - began < TURN_S:
+                engine(pixels)
+                batches += 1
+            seconds = (time.perf_counter() - began) / batches
         finally:
             busy.discard(stream)
         while busy:
-            engine(half)  # the others would be faster without it
-        return min(min(times[:2]) for times in rounds), min(times[2] for times in rounds)
+            engine(pixels)  # the others would be faster without it
+        return seconds
 
     with ThreadPoolExecutor(engine.streams) as pool:
-        fastest = list(pool.map(run, range(engine.streams)))
-    return sum(half_s for half_s, _ in fastest) / len(fastest), sum(whole_s for _, whole_s in fastest) / len(fastest)
-
-
-def _seconds(engine: Engine, pixels: Pixels) -> float:
-    started = time.perf_counter()
-    engine(pixels)
-    return time.perf_counter() - started
+        return mean(pool.map(run, range(engine.streams)))
 
 
 def _pictures(engine: Engine, size: int) -> Pixels:
