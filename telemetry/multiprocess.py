@@ -52,13 +52,16 @@ def join_shared_metrics() -> None:
     if not are_shared():
         return
     files = [Path(os.environ[FOLDER_VARIABLE], name.format(os.getpid())) for name in FILES]
+    unfinished = Path(os.environ[FOLDER_VARIABLE], f"{os.getpid()}.unfinished")
     try:
         for file in files:
-            file.write_bytes(bytes(FILE_BYTES))
+            # Under another name first, since the other processes read all files, also while this one is made.
+            unfinished.write_bytes(bytes(FILE_BYTES))
+            unfinished.rename(file)
     except OSError as error:
         log("metrics_not_shared", level="warning", error=error)
         del os.environ[FOLDER_VARIABLE]
-        for file in files:
+        for file in (unfinished, *files):
             file.unlink(missing_ok=True)
 
 

@@ -10,6 +10,7 @@ import requests
 
 from benchmarks.services import Process, Services, answers, wait_until
 from project import PROJECT_DIR
+from telemetry.multiprocess import FILE_BYTES, FOLDER_VARIABLE, join_shared_metrics
 from tests.support.file_systems import python_in_own_mounts
 from tools.embedded_redis import free_port
 
@@ -70,6 +71,24 @@ def test_a_folder_that_fills_up_later_costs_a_new_process_only_the_sharing(
     wait_until(lambda: answers(f"{url}/livez"))
     assert requests.get(f"{url}/metrics", timeout=5).text.startswith("# These are the counts of one process")
     assert "SIGBUS" not in web_server.output
+
+
+def test_who_reads_the_metrics_never_finds_a_file_that_is_only_half_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    write = Path.write_bytes
+    sizes: list[int] = []
+
+    def write_slowly(file: Path, content: bytes) -> int:
+        file.touch()
+        sizes.extend(found.stat().st_size for found in tmp_path.glob("*.db"))
+        return write(file, content)
+
+    monkeypatch.setattr(Path, "write_bytes", write_slowly)
+    join_shared_metrics()
+    assert set(sizes) == {FILE_BYTES}
+    assert {found.suffix for found in tmp_path.iterdir()} == {".db"}
 
 
 def test_the_files_of_a_process_never_grow_whatever_clients_ask_for(tmp_path: Path) -> None:
