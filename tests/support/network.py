@@ -69,9 +69,11 @@ class NetworkedService:
         return next(worker for worker in self.workers if f"-{worker.popen.pid}-" in name)
 
     def posting_until_in_hand(self, *colours: str) -> list["Future[requests.Response]"]:
-        """Do the same, and wait until all have come."""
+        """Do the same, and wait until all have come, and the web server knows."""
         futures = self.posting(*colours)
         wait_until(lambda: self._jobs() + sum(future.done() for future in futures) == len(colours))
+        # What Redis answers now comes after what it has said of the jobs.
+        assert self.client.call(answers, f"{self.url}/readyz")
         return futures
 
     def _jobs(self) -> int:
