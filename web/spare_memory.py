@@ -9,7 +9,7 @@ import resource
 from pathlib import Path
 
 # What may be kept: more than the requests of a busy moment need again and again.
-KEPT_BYTES = 128 * 1024 * 1024
+KEPT_BYTES = 64 * 1024 * 1024
 _STATM = Path("/proc/self/statm")
 _FIELDS = "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"
 
