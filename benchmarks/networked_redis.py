@@ -16,6 +16,7 @@ from benchmarks.sentinel_view import (
     SERVERS,
     SERVICE,
     all_see_all,
+    has_replicas,
     has_role,
     monitoring,
     named_master,
@@ -108,7 +109,7 @@ class NetworkedRedis:
     def is_complete(self) -> bool:
         """Tell whether there is one master with two replicas, and all Sentinels know all of that."""
         named = named_master(each.sentinel for each in self.hosts)
-        if named is None or not self._has_roles(self.master()):
+        if named is None or not self._has_roles(master := self.master()) or not has_replicas(master.server):
             return False
         return all_see_all([each.sentinel for each in self.hosts], named)
 

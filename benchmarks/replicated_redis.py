@@ -17,6 +17,7 @@ from benchmarks.sentinel_view import (
     SERVERS,
     SERVICE,
     all_see_all,
+    has_replicas,
     monitoring,
     named_master,
     watch_closely,
@@ -157,7 +158,7 @@ class ReplicatedRedis:
         master = self.master()
         if not (master and master.has_role("master") and self._are_replicas(self.replicas())):
             return False
-        return all_see_all(self.sentinel_clients, master.address)
+        return has_replicas(master.client) and all_see_all(self.sentinel_clients, master.address)
 
     @staticmethod
     def _are_replicas(servers: Sequence[RedisServer]) -> bool:

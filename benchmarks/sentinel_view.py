@@ -41,6 +41,17 @@ def has_role(server: Any, role: str) -> bool:
     return False
 
 
+def has_replicas(server: Any) -> bool:
+    """Tell whether a server is a master whose replicas all get what it writes.
+
+    It sends nothing to a new one, connected or not, before that has reported for the first time, within a second.
+    """
+    with suppress(redis.RedisError):
+        role, _, replicas = server.role()[:3]
+        return role == "master" and len(replicas) == SERVERS - 1 and all(int(offset) for *_, offset in replicas)
+    return False
+
+
 def monitoring(master: Address, down_after_ms: int, failover_timeout_ms: int) -> list[str]:
     """Return the lines of a Sentinel's file that have it watch a master."""
     host, port = master
