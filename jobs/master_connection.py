@@ -11,7 +11,7 @@ from typing import Any
 import redis
 from redis.connection import Connection, ConnectionPool, SSLConnection
 
-from jobs.sentinel import MasterLocator, master_locator
+from jobs.master_locator import MasterLocator, master_locator
 from redis_url import Address, is_sentinel_url, parse_sentinel_url
 from settings import Settings
 

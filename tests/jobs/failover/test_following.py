@@ -14,16 +14,16 @@ from benchmarks.replicated_redis import ReplicatedRedis
 from benchmarks.sentinel_view import SERVICE
 from benchmarks.services import wait_until
 from errors import ServiceUnavailable
-from jobs import sentinel
+from jobs import master_locator, sentinel
 from jobs.client import JobClient
 from jobs.clock import RedisClock
 from jobs.connection import connect
 from jobs.hang_detector import HangDetector, connect_impatiently
 from jobs.master_connection import NotTheMaster, locate_master
+from jobs.master_locator import MasterLocator
 from jobs.monitor import QueueMonitor
 from jobs.protocol import Keys
 from jobs.reply_channels import ReplyChannels
-from jobs.sentinel import MasterLocator
 from settings import Settings
 from tests.conftest import Client, MakeSettings
 from tests.jobs.failover.conftest import change_master, demoted, disconnect_clients, take_writes_without_replicas
@@ -169,14 +169,15 @@ def test_sentinels_that_were_set_up_anew_are_believed_in_the_end(
     fleet: ReplicatedRedis, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with only_an_outdated_sentinel(fleet, settings) as (locator, former, _):
-        monkeypatch.setattr(sentinel, "DOUBT_S", 0)
+        monkeypatch.setattr(master_locator, "DOUBT_S", 0)
         assert locator.ask() == former.address
 
 
 def test_nobody_waits_for_a_sentinel_that_did_not_answer_the_last_time(
     fleet: ReplicatedRedis, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sentinel, "SENTINEL_TIMEOUT_S", 4 * BACK_WITHIN_S)
+    for module in (master_locator, sentinel):
+        monkeypatch.setattr(module, "SENTINEL_TIMEOUT_S", 4 * BACK_WITHIN_S)
     locator = MasterLocator(settings)
     fleet.sentinels[0].kill()
     locator.ask()
