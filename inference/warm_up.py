@@ -16,8 +16,9 @@ WORTHWHILE = 0.03
 # What a batch of any size takes besides its network: results are published, and jobs fetched. On two cores, batches of
 # 1, 2 and 4 of ResNet50 in bfloat16 differ by 1 to 4 ms more than the network does.
 BETWEEN_BATCHES_S = 0.002
-# Batches that take longer are not doubled: measuring takes at least eighteen times as long, and starts should be short.
-LONG_BATCH_S = 0.15
+# Batches that take longer are not doubled: half of what lies between two is little beside them, and measuring takes at
+# least eighteen times as long, while starts should be short.
+LONG_BATCH_S = 0.05
 # How often a size and its half take turns, and for how long each; one batch is always measured.
 TURNS = 3
 TURN_S = 0.07
