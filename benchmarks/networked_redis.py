@@ -109,12 +109,13 @@ class NetworkedRedis:
     def is_complete(self) -> bool:
         """Tell whether there is one master with two replicas, and all Sentinels know all of that."""
         named = named_master(each.sentinel for each in self.hosts)
-        if named is None or not self._has_roles(master := self.master()) or not has_replicas(master.server):
+        if named is None or not self._has_roles(self.master()):
             return False
         return all_see_all([each.sentinel for each in self.hosts], named)
 
     def _has_roles(self, master: RedisHost) -> bool:
-        return all(has_role(each.server, "master" if each is master else "slave") for each in self.hosts)
+        others = [each for each in self.hosts if each is not master]
+        return has_replicas(master.server) and all(has_role(each.server, "slave") for each in others)
 
 
 class _Connection(redis.Connection):

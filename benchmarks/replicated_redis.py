@@ -156,9 +156,9 @@ class ReplicatedRedis:
     def is_complete(self) -> bool:
         """Tell whether there is one master with two replicas, and all Sentinels know all of that."""
         master = self.master()
-        if not (master and master.has_role("master") and self._are_replicas(self.replicas())):
+        if not (master and has_replicas(master.client) and self._are_replicas(self.replicas())):
             return False
-        return has_replicas(master.client) and all_see_all(self.sentinel_clients, master.address)
+        return all_see_all(self.sentinel_clients, master.address)
 
     @staticmethod
     def _are_replicas(servers: Sequence[RedisServer]) -> bool:
