@@ -1,9 +1,7 @@
 """Whatever happens to the program that forks cells, requests get an answer."""
 
-import sys
 from collections.abc import Callable, Iterator
 
-import psutil
 import pytest
 
 from errors import ServiceUnavailable
@@ -12,6 +10,7 @@ from pictures.decoding import DecodingOptions
 from pictures.lanes import lane_limits
 from pictures.observers import Lane
 from tests.conftest import MakeSettings
+from tests.support.cell_servers import cell_servers
 
 MakeLauncher = Callable[[str], CellLauncher]
 
@@ -30,10 +29,6 @@ def make_launcher(make_settings: MakeSettings) -> Iterator[MakeLauncher]:
         launcher.close()
 
 
-def servers(module: str) -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if child.cmdline()[:3] == [sys.executable, "-m", module]]
-
-
 def test_where_the_system_has_no_more_processes_the_request_is_refused_and_the_cells_go_on(
     make_launcher: MakeLauncher,
 ) -> None:
@@ -43,7 +38,7 @@ def test_where_the_system_has_no_more_processes_the_request_is_refused_and_the_c
     for _ in range(2):
         with pytest.raises(ServiceUnavailable, match="no process"):
             launcher.fork(Lane.FAST)
-        pids += [server.pid for server in servers(module)]
+        pids += [server.pid for server in cell_servers(module)]
     assert len(pids) == 2
     assert len(set(pids)) == 1
 
@@ -54,7 +49,7 @@ def test_a_program_that_hangs_is_replaced(make_launcher: MakeLauncher) -> None:
     assert launcher._control
     assert launcher._control.gettimeout() == REPLY_TIMEOUT_S
     launcher._control.settimeout(0.2)  # for the one that hangs; the next one gets the time that it needs to start
-    (hanging,) = servers(SERVER_MODULE)
+    (hanging,) = cell_servers(SERVER_MODULE)
     hanging.suspend()
     launcher.fork(Lane.FAST)[1].close()
     assert not hanging.is_running()

@@ -24,6 +24,7 @@ from pictures.observers import CellEnd, DecodingObserver, Lane
 from settings import Settings
 from tests.conftest import CASTLE, MakeSettings, picture
 from tests.support.bad_pictures import saved
+from tests.support.cell_servers import cell_servers
 from tests.support.faulty_cell_server import SLOW_TWICE
 
 FAULTY = "tests.support.faulty_cell_server"
@@ -73,7 +74,7 @@ def recorder() -> Recorder:
 def pool(settings: Settings, recorder: Recorder) -> Iterator[CellPool]:
     with closing(CellPool(settings, recorder, FAULTY)) as pool:
         yield pool
-        left = [*servers(), *cells()]
+        left = [*cell_servers(FAULTY), *cells()]
     wait_until(lambda: all(map(has_ended, left)))
 
 
@@ -186,7 +187,7 @@ def test_expensive_pictures_do_not_keep_cheap_ones_waiting(make_settings: MakeSe
 
 def cells() -> list[psutil.Process]:
     found: list[psutil.Process] = []
-    for server in servers():
+    for server in cell_servers(FAULTY):
         with suppress(psutil.NoSuchProcess):  # it has just ended
             found += server.children()
     return found
@@ -206,10 +207,6 @@ def kill_cells() -> bool:
     return True
 
 
-def servers() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if not has_ended(child) and FAULTY in child.cmdline()]
-
-
 def test_a_cell_that_somebody_kills_costs_nobody_an_answer(pool: CellPool, recorder: Recorder) -> None:
     assert is_good(pool)
     for cell in cells():
@@ -221,12 +218,12 @@ def test_a_cell_that_somebody_kills_costs_nobody_an_answer(pool: CellPool, recor
 
 def test_when_the_server_of_the_cells_is_killed_another_one_is_started(pool: CellPool) -> None:
     assert is_good(pool)
-    (server,) = servers()
+    (server,) = cell_servers(FAULTY)
     old = cells()
     server.kill()
     wait_until(lambda: all(map(has_ended, old)))
     assert is_good(pool)
-    (another,) = servers()
+    (another,) = cell_servers(FAULTY)
     assert another.pid != server.pid
 
 
@@ -238,7 +235,7 @@ def test_a_cell_knows_no_secret_and_has_no_file_but_its_socket(pool: CellPool, m
         pool.decode(b"files", lambda: False)
     with pytest.raises(BadImage, match="crashed"):
         pool.decode(b"open a file", lambda: False)
-    (server,) = servers()
+    (server,) = cell_servers(FAULTY)
     assert "hunter2" not in str(server.cmdline()) + str(server.environ())
 
 
@@ -298,13 +295,13 @@ def test_no_more_pictures_are_decoded_at_once_than_there_are_cores(make_settings
 def test_who_has_hung_up_is_not_decoded_for(pool: CellPool) -> None:
     with pytest.raises(ClientGone):
         pool.decode(picture(), lambda: True)
-    assert servers() == []
+    assert cell_servers(FAULTY) == []
 
 
 def test_the_cells_end_with_their_web_server(settings: Settings) -> None:
     pool = CellPool(settings, server_module=FAULTY)
     assert is_good(pool)
-    (server,) = servers()
+    (server,) = cell_servers(FAULTY)
     os.kill(server.pid, signal.SIGSTOP)
     del pool
     wait_until(lambda: has_ended(server))
