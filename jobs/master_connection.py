@@ -5,6 +5,7 @@ server has vanished.
 """
 
 import socket
+import ssl
 from contextlib import suppress
 from typing import Any
 
@@ -100,11 +101,7 @@ class MasterConnection(Connection):
 
     def shut_down(self) -> None:
         """Have whoever uses the connection find it closed; from any thread."""
-        sock: socket.socket | None = self._sock  # another thread may have closed it
-        if sock:
-            with suppress(OSError):
-                # Not that of TLS, after which a thread that just sends would do so in clear text.
-                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+        _shut_down(self._sock)
 
     def _check_error(self, error: object) -> None:
         if isinstance(error, _CLASSES) or (isinstance(error, redis.ResponseError) and str(error).startswith(_CODES)):
@@ -114,7 +111,27 @@ class MasterConnection(Connection):
 
 
 class SecureMasterConnection(MasterConnection, SSLConnection):
-    """The same with TLS."""
+    """The same with TLS, whose handshake ends, too, when the master is another one."""
+
+    _in_handshake: socket.socket | None = None
+
+    def shut_down(self) -> None:
+        """Have whoever uses the connection, or is just making it, find it closed; from any thread."""
+        super().shut_down()
+        _shut_down(self._in_handshake)
+
+    def _wrap_socket_with_ssl(self, sock: socket.socket) -> ssl.SSLSocket:
+        # A duplicate, since that of TLS is only there after the handshake, for which a master that hangs never answers.
+        with sock.dup() as self._in_handshake:
+            secured: ssl.SSLSocket = super()._wrap_socket_with_ssl(sock)  # type: ignore[no-untyped-call]
+        return secured
+
+
+def _shut_down(sock: socket.socket | None) -> None:
+    if sock:
+        with suppress(OSError):  # another thread may have closed it
+            # Not that of TLS, after which a thread that just sends would do so in clear text.
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 def connect_to_master(settings: Settings, **options: Any) -> redis.Redis:

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -12,6 +13,7 @@ import requests
 from benchmarks.replicated_redis import SAFE, ReplicatedRedis
 from benchmarks.sentinel_view import SERVICE
 from benchmarks.services import Services, wait_until
+from jobs.connection import connect
 from project import PROJECT_DIR
 from settings import Settings
 from tests.conftest import MakeSettings
@@ -126,6 +128,23 @@ def test_a_process_of_a_web_server_that_is_started_again_knows_the_master_while_
 
     wait_until(answers)
     fleet.repair()
+
+
+def test_a_handshake_with_a_master_that_hangs_ends_when_another_one_is_elected(
+    fleet: ReplicatedRedis, settings: Settings
+) -> None:
+    fleet.repair()
+    old = fleet.live_master()
+    old.cable.stop()
+    try:
+        with (
+            ThreadPoolExecutor(1) as pool,
+            connect(settings, connect_timeout_s=2 * BACK_WITHIN_S, socket_timeout_s=2 * BACK_WITHIN_S) as client,
+        ):
+            assert pool.submit(client.time).result(timeout=BACK_WITHIN_S)
+        assert fleet.master() is not old
+    finally:
+        fleet.resume()
 
 
 def test_a_wrong_password_of_the_sentinels_is_reported_without_showing_it(services: Services) -> None:
