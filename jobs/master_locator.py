@@ -124,11 +124,15 @@ class MasterLocator:
                     self._watched = True
 
     def _watch(self) -> None:
-        while self._continue_watching():
-            due = time.monotonic() + WATCH_INTERVAL_S
-            with suppress(redis.RedisError):
-                self._leave_former(self.ask())
-            time.sleep(max(0.0, due - time.monotonic()))
+        try:
+            while self._continue_watching():
+                due = time.monotonic() + WATCH_INTERVAL_S
+                with suppress(redis.RedisError):
+                    self._leave_former(self.ask())
+                time.sleep(max(0.0, due - time.monotonic()))
+        except BaseException:  # there is no memory left; the next connection starts another thread
+            self._watched = False
+            raise
 
     def _continue_watching(self) -> bool:
         with self._registering:

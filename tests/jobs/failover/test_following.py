@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import NoReturn
 
 import pytest
 import redis
@@ -296,3 +297,20 @@ def test_the_watching_thread_ends_with_the_last_connection(fleet: ReplicatedRedi
         (watching,) = watching_threads() - others
     watching.join(timeout=BACK_WITHIN_S)
     assert not watching.is_alive()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_watching_thread_that_dies_of_a_lack_of_memory_is_replaced_at_the_next_connection(
+    fleet: ReplicatedRedis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_locator: MasterLocator, _master: object) -> NoReturn:
+        raise MemoryError
+
+    others = watching_threads()
+    with connect(settings) as client, connect(settings) as another:
+        with monkeypatch.context() as patch:
+            patch.setattr(MasterLocator, "_leave_former", fail)
+            client.ping()
+            wait_until(lambda: watching_threads() <= others)
+        another.ping()
+        assert len(watching_threads() - others) == 1
