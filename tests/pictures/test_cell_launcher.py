@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+import psutil
 import pytest
 
 from errors import ServiceUnavailable
@@ -46,10 +47,11 @@ def test_where_the_system_has_no_more_processes_the_request_is_refused_and_the_c
 def test_a_program_that_hangs_is_replaced(make_launcher: MakeLauncher) -> None:
     launcher = make_launcher(SERVER_MODULE)
     launcher.fork(Lane.FAST)[1].close()
+    assert launcher._process
+    hanging = psutil.Process(launcher._process.pid)
     assert launcher._control
     assert launcher._control.gettimeout() == REPLY_TIMEOUT_S
     launcher._control.settimeout(0.2)  # for the one that hangs; the next one gets the time that it needs to start
-    (hanging,) = cell_servers(SERVER_MODULE)
     hanging.suspend()
     launcher.fork(Lane.FAST)[1].close()
     assert not hanging.is_running()
