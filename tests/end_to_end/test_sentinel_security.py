@@ -8,12 +8,15 @@ from pathlib import Path
 
 import psutil
 import pytest
+import redis
 import requests
 
+from benchmarks.redis_parts import connect as connect_to
 from benchmarks.replicated_redis import SAFE, ReplicatedRedis
 from benchmarks.sentinel_view import SERVICE
 from benchmarks.services import Services, wait_until
 from jobs.connection import connect
+from jobs.protocol import Keys
 from project import PROJECT_DIR
 from settings import Settings
 from tests.conftest import MakeSettings
@@ -43,9 +46,9 @@ def acl_file(path: Path, users: list[str], password: str) -> Path:
 def fleet(certificate: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplicatedRedis]:
     """Everything with TLS and ACLs."""
     folder = tmp_path_factory.mktemp("redis")
-    (service,), others, sentinels = documented_users()
-    servers = acl_file(folder / "servers.acl", [f"{service} +role", *others], PASSWORD)
-    watchers = acl_file(folder / "sentinels.acl", sentinels, SENTINEL_PASSWORD)
+    (service,), others, sentinels, (keda, keda_there) = documented_users()
+    servers = acl_file(folder / "servers.acl", [f"{service} +role", *others, keda], PASSWORD)
+    watchers = acl_file(folder / "sentinels.acl", [*sentinels, keda_there], SENTINEL_PASSWORD)
     tls = {
         "tls-cert-file": certificate[0],
         "tls-key-file": certificate[1],
@@ -153,3 +156,24 @@ def test_a_wrong_password_of_the_sentinels_is_reported_without_showing_it(servic
     assert "sentinel_failed" in web_server.output
     assert "invalid username-password" in web_server.output
     assert "wr0ngpass" not in web_server.output
+
+
+def test_keda_finds_the_master_and_counts_the_queued_jobs_with_only_the_documented_rights(
+    fleet: ReplicatedRedis, settings: Settings, certificate: tuple[Path, Path]
+) -> None:
+    fleet.repair()
+    login = {"username": "keda", "ssl": True, "ssl_ca_certs": str(certificate[0])}
+    with connect_to(fleet.sentinel_ports[0], password=SENTINEL_PASSWORD, **login) as sentinel:
+        assert sentinel.ping()
+        address = sentinel.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", SERVICE)
+        assert len(sentinel.execute_command("SENTINEL SENTINELS", SERVICE)) == 2
+        with sentinel.pubsub() as messages:
+            messages.subscribe("+switch-master")
+            assert messages.get_message(timeout=60)
+    with connect_to(int(address[1]), password=PASSWORD, **login) as master:
+        assert master.ping()
+        jobs = fleet.live_master().client.rpush(Keys(settings).queue, "a job")
+        script = "return {redis.call('TYPE', KEYS[1]).ok, redis.call('LLEN', KEYS[1])}"
+        assert master.eval(script, 1, Keys(settings).queue) == ["list", jobs]
+        with pytest.raises(redis.exceptions.NoPermissionError):
+            master.lpop(Keys(settings).queue)
