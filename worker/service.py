@@ -39,18 +39,19 @@ def run_worker(load: LoadClassifier = load_classifier) -> int:
     name = f"{settings.name_of('worker')}-{os.getpid()}-{secrets.token_hex(2)}"
     configure_logging(name, settings.log_format, settings.log_level)
     _on_stop_signal(lambda: sys.exit(0))
-    metrics = WorkerMetrics()
-    if settings.metrics_port:
-        try:
-            metrics.serve(settings.host, settings.metrics_port)
-        except OSError as error:
-            log("metrics_unavailable", level="error", host=settings.host, port=settings.metrics_port, error=error)
-            return 1
     try:
         classifier = load(settings)
     except ModelError as error:
         log("model_unavailable", level="error", error=error)
         return 1
+    metrics = WorkerMetrics()
+    if settings.metrics_port:
+        # Not before, since a worker that has metrics counts as one that has started.
+        try:
+            metrics.serve(settings.host, settings.metrics_port)
+        except OSError as error:
+            log("metrics_unavailable", level="error", host=settings.host, port=settings.metrics_port, error=error)
+            return 1
     stop = threading.Event()
     _on_stop_signal(stop.set)
     serve(settings, name, classifier, stop, metrics)

@@ -247,6 +247,15 @@ def test_a_worker_whose_metrics_port_is_in_use_stops_with_an_error(services: Ser
     assert "Traceback" not in worker.output
 
 
+def test_a_worker_serves_metrics_only_when_it_has_its_network(services: Services, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        worker = services.start("run_model_server.py", METRICS_PORT=port, MODEL=tmp_path / "missing.keras")
+        assert worker.popen.wait(60) == 1
+    assert "model_unavailable" in worker.output
+    assert "metrics_unavailable" not in worker.output
+
+
 def test_the_dashboard_shows_every_metric_and_no_other(services: Services) -> None:
     port = free_port()
     services.start_worker(METRICS_PORT=port)
