@@ -19,7 +19,8 @@ from pictures.cell_launcher import SERVER_MODULE, CellLauncher
 from pictures.cell_messages import ConnectionClosed, Kind, Message, receive_message, send_message
 from pictures.decoding import DecodingOptions
 from pictures.fair_semaphore import FairSemaphore
-from pictures.lanes import lane_limits
+from pictures.lanes import lane_limits, slow_cells
+from pictures.memory import memory_bytes
 from pictures.observers import CellEnd, DecodingObserver, Lane
 from settings import Settings
 
@@ -63,10 +64,11 @@ class CellPool:
         self._max_picture_pixels = options.limits.max_pixels
         self._launcher = launcher = CellLauncher(options, lane_limits(settings), server_module)
         cores = len(os.sched_getaffinity(0))
+        slow = slow_cells(memory_bytes(), cores, settings.web_processes)
         longest = max(MAX_DETAIL_BYTES, self._pixels_bytes)
         self._lanes = {
             Lane.FAST: _Cells(launcher, Lane.FAST, cores, longest),
-            Lane.SLOW: _Cells(launcher, Lane.SLOW, max(1, cores - 1), longest),
+            Lane.SLOW: _Cells(launcher, Lane.SLOW, slow, longest),
         }
         self.close = weakref.finalize(self, _close, launcher, list(self._lanes.values()))
 

@@ -16,7 +16,7 @@ from PIL import Image
 from benchmarks.costly_headers import gif_of_comments
 from benchmarks.services import wait_until
 from errors import BadImage, ClientGone, DeadlineExceeded, ImageTooLarge, ServiceError, UnsupportedFormat
-from pictures import lanes
+from pictures import cell_pool, lanes
 from pictures.cell_pool import CellPool
 from pictures.confinement import Confinement
 from pictures.decoding import DecodingOptions, decode_image
@@ -276,6 +276,16 @@ def test_decoding_has_only_what_is_left_of_the_time_of_the_request(upload: bytes
             pool.decode(upload, lambda: False, deadline=began + 2.2)
         assert 2.2 <= time.monotonic() - began < 4
         assert cells() == []
+
+
+def test_no_more_expensive_pictures_are_decoded_at_once_than_fit_into_half_of_the_memory(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: range(16))
+    monkeypatch.setattr(cell_pool, "memory_bytes", lambda: 12 * 1024**3)
+    with closing(CellPool(make_settings(web_processes=2), server_module=FAULTY)) as pool:
+        semaphore = pool._lanes[Lane.SLOW].semaphore
+        assert [semaphore.acquire(0) for _ in range(4)] == [True, True, True, False]
 
 
 def test_no_more_pictures_are_decoded_at_once_than_there_are_cores(make_settings: MakeSettings) -> None:
