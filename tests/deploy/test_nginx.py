@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 import requests
 
 from benchmarks.nginx import CONFIGURATION, nginx_command
@@ -29,6 +30,16 @@ CLIENTS = 8
 # So many before something happens, and so many after it.
 ANSWERS = 60
 MAX_BODY_BYTES = max_body_bytes(Settings(_env_file=None))  # type: ignore[call-arg]
+
+
+@pytest.fixture
+def lonely_nginx(services: Services, nginx_path: str, tmp_path: Path) -> str:
+    """The URL of an nginx none of whose web servers is there."""
+    port = free_port()
+    addresses = [f"127.0.0.1:{free_port()}" for _ in range(2)]
+    services.start_command(nginx_command(nginx_path, tmp_path, f"127.0.0.1:{port}", addresses))
+    wait_until(lambda: listens(port))
+    return f"http://127.0.0.1:{port}"
 
 
 def outcomes_while(happening: Callable[[], object], url: str) -> Counter[str]:
@@ -135,13 +146,14 @@ def test_a_web_server_that_is_killed_costs_no_request_since_nginx_repeats_those_
     assert set(outcomes_while(lambda: kill(web_server), site.url)) == {"200"}
 
 
-def test_without_any_web_server_clients_are_told_to_try_again(
-    services: Services, nginx_path: str, tmp_path: Path
-) -> None:
-    port = free_port()
-    addresses = [f"127.0.0.1:{free_port()}" for _ in range(2)]
-    services.start_command(nginx_command(nginx_path, tmp_path, f"127.0.0.1:{port}", addresses))
-    wait_until(lambda: listens(port))
-    response = requests.get(f"http://127.0.0.1:{port}/livez", timeout=30)
+def test_without_any_web_server_clients_are_told_to_try_again(lonely_nginx: str) -> None:
+    response = requests.get(f"{lonely_nginx}/livez", timeout=30)
     assert (response.status_code, response.headers["Retry-After"]) == (502, "1")
     assert response.json()["detail"] == "No web server can be reached; try again."
+
+
+def test_while_uploads_cannot_be_stored_clients_are_told_to_try_again(lonely_nginx: str, tmp_path: Path) -> None:
+    (tmp_path / "client_body").rmdir()
+    response = requests.post(f"{lonely_nginx}/predict", data=bytes(100_000), timeout=30)
+    assert (response.status_code, response.headers["Retry-After"]) == (500, "1")
+    assert response.json()["detail"] == "The upload could not be stored; try again."
