@@ -6,11 +6,13 @@ from typing import Any, Literal
 
 import redis
 from redis.backoff import NoBackoff
+from redis.connection import parse_url
 from redis.maint_notifications import MaintNotificationsConfig
 from redis.retry import Retry
 
 from errors import ServiceUnavailable
 from jobs.master_connection import connect_to_master
+from jobs.tls import tls_options
 from logger import log
 from redis_url import is_sentinel_url
 from settings import Settings
@@ -56,7 +58,11 @@ def connect(
         "retry": retry or Retry(NoBackoff(), 0),
         "retry_on_error": [],
     }
-    return connect_to_master(settings, **options) if is_sentinel_url(url) else redis.Redis.from_url(url, **options)
+    if is_sentinel_url(url):
+        return connect_to_master(settings, **options)
+    if url.startswith("rediss://"):
+        options |= tls_options(parse_url(url))  # type: ignore[no-untyped-call]
+    return redis.Redis.from_url(url, **options)
 
 
 @contextmanager

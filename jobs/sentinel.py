@@ -6,6 +6,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from jobs.tls import tls_options
 from logger import log
 from redis_url import Address, SentinelUrl
 from settings import Settings
@@ -35,14 +36,16 @@ class Sentinel:
 
     def __init__(self, settings: Settings, url: SentinelUrl, address: Address) -> None:
         host, port = address
+        login: dict[str, Any] = {
+            "username": settings.sentinel_user or None,
+            "password": settings.sentinel_password.get_secret_value() or None,
+        }
         self._name = f"{host}:{port}"
         self._service = url.service
         self.failure = ""
         self._client: Any = redis.Redis(
             host,
             port,
-            username=settings.sentinel_user or None,
-            password=settings.sentinel_password.get_secret_value() or None,
             protocol=2,
             decode_responses=True,
             driver_info=None,
@@ -50,6 +53,8 @@ class Sentinel:
             socket_timeout=SENTINEL_TIMEOUT_S,
             retry=Retry(NoBackoff(), 0),
             ssl=url.tls,
+            **login,
+            **(tls_options(login) if url.tls else {}),
             **{name: value for name, value in url.options.items() if name.startswith("ssl_")},
         )
 
@@ -62,11 +67,13 @@ class Sentinel:
                 # While replicas are still being told, only this command names the new master.
                 pipeline.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", self._service)
                 state, (host, port) = pipeline.execute()
-        except (redis.RedisError, TypeError, ValueError) as error:  # TypeError: it has just forgotten the service
+            answer = SentinelAnswer(int(state["config-epoch"]), (host, int(port)))
+        # TypeError: it has just forgotten the service.
+        except (redis.RedisError, TypeError, ValueError, MemoryError) as error:
             self._note_failure(str(error) or type(error).__name__)
             return None
         self.failure = ""
-        return SentinelAnswer(int(state["config-epoch"]), (host, int(port)))
+        return answer
 
     def _note_failure(self, failure: str) -> None:
         if failure != self.failure:

@@ -13,7 +13,10 @@ from pydantic import SecretStr
 
 from benchmarks.services import TIMEOUT_S, Services, wait_until
 from errors import TooManyRequests, Unauthorized
+from jobs.connection import connect
+from jobs.sentinel import Sentinel
 from project import PROJECT_DIR
+from redis_url import parse_sentinel_url
 from settings import Settings
 from tests.conftest import Client, MakeSettings
 from tests.support.certificates import certificate as certificate
@@ -56,6 +59,27 @@ def pings(client: Client) -> bool:
         return bool(client.ping())
     except redis.ConnectionError:
         return False
+
+
+def test_without_a_password_every_new_connection_over_tls_works(
+    certificate: tuple[Path, Path], make_settings: MakeSettings
+) -> None:
+    with redis_with_tls(certificate) as (port, _admin):
+        settings = make_settings(redis_url=f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={certificate[0]}")
+        for _ in range(100):
+            with connect(settings) as client:
+                assert client.time()
+
+
+def test_without_a_password_every_new_connection_to_a_sentinel_over_tls_works(
+    certificate: tuple[Path, Path], make_settings: MakeSettings
+) -> None:
+    with redis_with_tls(certificate) as (port, _admin):
+        url = parse_sentinel_url(f"rediss+sentinel://127.0.0.1:{port}/mymaster?ssl_ca_certs={certificate[0]}")
+        sentinels = [Sentinel(make_settings(), url, url.sentinels[0]) for _ in range(100)]
+        # It answers, and is none.
+        assert [sentinel.ask() for sentinel in sentinels] == [None] * 100
+        assert all("unknown command" in sentinel.failure for sentinel in sentinels)
 
 
 def documented_acl() -> list[str]:
