@@ -91,6 +91,17 @@ def test_the_clock_asks_redis_once_and_continues_without_it(monkeypatch: pytest.
     assert 0 <= clock.now() - first < 10
 
 
+def test_the_clock_asks_again_when_the_machine_has_slept(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = fakeredis.FakeRedis()
+    clock = RedisClock(client)
+    first, time_here = clock.now(), time.time
+    monkeypatch.setattr(client, "time", lambda: (int(first) + 3600, 0))
+    assert clock.now() - first < 10
+    # Only this clock goes on meanwhile.
+    monkeypatch.setattr(time, "time", lambda: time_here() + 3600)
+    assert clock.now() - first > 3590
+
+
 def test_a_clock_that_has_never_reached_redis_raises() -> None:
     server = fakeredis.FakeServer()
     server.connected = False
