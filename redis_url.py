@@ -4,9 +4,10 @@ The latter is `redis+sentinel://` or, with TLS, `rediss+sentinel://`, which no l
 """
 
 import re
+import ssl
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
 import redis
 from redis.connection import parse_url
@@ -14,6 +15,8 @@ from redis.connection import parse_url
 SCHEMES = ("redis+sentinel://", "rediss+sentinel://")
 # https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/
 DEFAULT_PORT = 26379
+# The service sets all others itself.
+OPTIONS = ("ssl_...", "db", "client_name", "health_check_interval")
 
 Address = tuple[str, int]
 
@@ -56,10 +59,12 @@ def check_redis_url(url: str) -> None:
         schemes = "redis:// or, for TLS, rediss://; with Sentinel redis+sentinel:// or rediss+sentinel://"
         raise ValueError(f"must begin with {schemes}")
     try:
-        redis.ConnectionPool.from_url(url).make_connection()
-    except (ValueError, TypeError):
+        _check_options(url)
+        connection: Any = redis.ConnectionPool.from_url(url).make_connection()
+        _check_host(connection.host)
+    except (ValueError, TypeError, redis.RedisError):
         # From None, since the message may contain a part of the URL.
-        raise ValueError("its port, database or options are invalid") from None
+        raise ValueError(f"its host, port, database or options are invalid; options are {', '.join(OPTIONS)}") from None
     # redis-py makes 0 of /x, and 12 of /1/2.
     if not re.fullmatch("/?[0-9]*", urlsplit(url).path):
         raise ValueError("the database after the host must be a number: redis://host:6379/0")
@@ -76,20 +81,21 @@ def parse_sentinel_url(url: str) -> SentinelUrl:
     Raises:
         ValueError: a part is missing or invalid. No part of the URL is quoted, since it may hold a password.
     """
+    scheme, _, rest = url.partition("://")
+    netloc = re.split("[/?#]", rest, maxsplit=1)[0]
+    credentials, at, hosts = netloc.rpartition("@")
     try:
-        parts = urlsplit(url)
+        # With one host, since urlsplit takes several with an IPv6 address among them for a malformed one.
+        parts = urlsplit(f"{scheme}://{credentials}{at}master{rest.removeprefix(netloc)}")
     except ValueError:
         # From None here and below, since the message may quote a part of the URL.
         raise ValueError("[ and ] are for IPv6 addresses; in a password, write %5B and %5D") from None
-    credentials, at, hosts = parts.netloc.rpartition("@")
     service, _, database = parts.path.removeprefix("/").partition("/")
     if not service:
         raise ValueError("the service that the Sentinels watch is missing: host:26379,host:26379/SERVICE")
     if database and not (database.isascii() and database.isdigit()):
         raise ValueError("the database after the service must be a number: host:26379,host:26379/service/0")
-    server = parts._replace(
-        scheme=parts.scheme.removesuffix("+sentinel"), netloc=f"{credentials}{at}master", path=f"/{database}"
-    )
+    server = parts._replace(scheme=parts.scheme.removesuffix("+sentinel"), path=f"/{database}")
     return SentinelUrl(tuple(_address(host) for host in hosts.split(",")), unquote(service), urlunsplit(server))
 
 
@@ -97,8 +103,23 @@ def _address(text: str) -> Address:
     try:
         parts = urlsplit(f"//{text}")
         host, port = parts.hostname, DEFAULT_PORT if parts.port is None else parts.port
+        _check_host(host or "")
     except ValueError:
         host, port = None, 0
     if not host or not port:
         raise ValueError("each Sentinel must be host or host:port, with commas between them") from None
     return host, port
+
+
+def _check_options(url: str) -> None:
+    """Raise ValueError for options that would break the service, or that no connection accepts."""
+    for name, value in parse_qsl(urlsplit(url).query, keep_blank_values=True):
+        if not name.startswith("ssl_") and name not in OPTIONS:
+            raise ValueError
+        if name == "ssl_min_version":
+            ssl.TLSVersion(int(value))
+
+
+def _check_host(host: str) -> None:
+    """Raise ValueError for what cannot be looked up."""
+    host.encode("idna")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from redis_url import parse_sentinel_url
+from redis_url import check_redis_url, parse_sentinel_url
 
 
 def test_a_url_names_the_sentinels_the_service_and_how_to_log_in_to_the_servers() -> None:
@@ -36,3 +36,25 @@ def test_a_bad_url_is_refused_with_what_is_wrong_and_without_its_secrets(url: st
     with pytest.raises(ValueError, match=reason) as refused:
         parse_sentinel_url(url)
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://me:hunter2@one/0?socket_timeout=1",
+        "redis://me:hunter2@one/0?decode_responses=True",
+        "redis://me:hunter2@one/0?protocol=2",
+        "redis+sentinel://me:hunter2@one/mymaster?protocol=2",
+        "rediss://me:hunter2@one/0?ssl_cert_reqs=perhaps",
+        "rediss://me:hunter2@one/0?ssl_min_version=5",
+        "redis://me:hunter2@one..two/0",
+    ],
+)
+def test_options_and_hosts_that_would_break_the_service_are_refused_without_secrets(url: str) -> None:
+    with pytest.raises(ValueError, match="options are ssl_") as refused:
+        check_redis_url(url)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_other_options_are_left_to_the_connection() -> None:
+    check_redis_url("rediss://one/0?ssl_ca_certs=ca.pem&ssl_min_version=771&client_name=me&health_check_interval=5")
