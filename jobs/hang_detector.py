@@ -90,19 +90,21 @@ class HangDetector:
                 return
             self._silent_master = self._master
             self._hangs = True
-        log("redis_hangs", level="error")
         try:
+            log("redis_hangs", level="error")
             threading.Thread(target=self._wait_for_answer, name="redis-probe", daemon=True).start()
-        except RuntimeError:  # the system allows no more threads, so the next command finds out
+        except (RuntimeError, MemoryError):  # there is no thread for it, so the next command finds out
             self._hangs = False
         for drop in self._drops:
             drop()
 
     def _wait_for_answer(self) -> None:
         # Redis is asked at once, since it may be only one connection that is dead.
-        while self._is_silent():
-            time.sleep(PROBE_INTERVAL_S)
-        self._hangs = False
+        try:
+            while self._is_silent():
+                time.sleep(PROBE_INTERVAL_S)
+        finally:  # if there was no memory to ask, the next command finds out
+            self._hangs = False
         log("redis_answers")
 
     def _is_silent(self) -> bool:

@@ -106,5 +106,5 @@ class Heartbeat:
     def _log_failure(self, call: Callable[[], object]) -> None:
         try:
             call()
-        except redis.RedisError as error:
+        except (redis.RedisError, MemoryError) as error:
             log("heartbeat_failed", level="warning", error=error)

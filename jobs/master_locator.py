@@ -158,7 +158,7 @@ class MasterLocator:
             arguments = sentinel, current
             try:
                 threading.Thread(target=self._ask_one, args=arguments, name="sentinel-ask", daemon=True).start()
-            except RuntimeError:  # the system allows no more threads
+            except (RuntimeError, MemoryError):  # the system allows no more threads, or has no memory for one
                 self._ask_one(*arguments)
         return current
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from typing import NoReturn
 
 import pytest
 import redis
@@ -13,7 +14,7 @@ from benchmarks.services import wait_until
 from errors import ServiceUnavailable
 from jobs import hang_detector as hang_detection
 from jobs.client import JobClient
-from jobs.hang_detector import RedisHangs, connect_impatiently, hang_detector
+from jobs.hang_detector import HangDetector, RedisHangs, connect_impatiently, hang_detector
 from jobs.monitor import QueueMonitor
 from jobs.reply_channels import ReplyChannels
 from settings import Settings
@@ -37,6 +38,10 @@ def settings(url: str, make_settings: MakeSettings) -> Settings:
     return make_settings(redis_url=url)
 
 
+def without_memory(_detector: HangDetector) -> NoReturn:
+    raise MemoryError
+
+
 def answers(client: redis.Redis) -> bool:
     try:
         return bool(client.ping())
@@ -58,6 +63,19 @@ def test_after_a_command_without_an_answer_others_are_refused_at_once_until_redi
                 client.ping()
         assert time.monotonic() - began < 0.5
     wait_until(lambda: answers(one) and answers(other), timeout_s=10)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_requests_go_on_when_there_was_no_memory_to_ask_whether_redis_answers_again(
+    url: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = connect_impatiently(settings)
+    assert answers(client)
+    with suspended_redis(url), monkeypatch.context() as patch:
+        patch.setattr(HangDetector, "_is_silent", without_memory)
+        with pytest.raises(redis.TimeoutError):
+            client.ping()
+    wait_until(lambda: answers(client), timeout_s=10)
 
 
 def test_after_a_command_without_an_answer_no_connection_is_used_again(url: str, settings: Settings) -> None:

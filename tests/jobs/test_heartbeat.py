@@ -1,5 +1,6 @@
 """Heartbeats: a worker sends them as long as all its batch loops make progress."""
 
+import itertools
 import threading
 import time
 
@@ -38,6 +39,22 @@ def test_each_heartbeat_says_how_long_the_worker_has_been_serving(
         first = uptime_s()
         wait_until(lambda: uptime_s() > first)
         assert uptime_s() <= time.monotonic() - started
+
+
+def test_a_lack_of_memory_costs_one_heartbeat(
+    settings: Settings, keys: Keys, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heartbeat = Heartbeat(settings, INFO, loops=1)
+    beat, beats = heartbeat._beat, itertools.count()
+
+    def beat_but_for_the_first_time() -> None:
+        if not next(beats):
+            raise MemoryError
+        beat()
+
+    monkeypatch.setattr(heartbeat, "_beat", beat_but_for_the_first_time)
+    with heartbeat:
+        wait_until(lambda: client.exists(keys.worker("w1")))
 
 
 def test_a_heartbeat_in_progress_does_not_outlive_its_worker(

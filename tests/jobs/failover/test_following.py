@@ -314,3 +314,17 @@ def test_a_watching_thread_that_dies_of_a_lack_of_memory_is_replaced_at_the_next
             wait_until(lambda: watching_threads() <= others)
         another.ping()
         assert len(watching_threads() - others) == 1
+
+
+def test_the_sentinels_are_asked_when_there_was_no_memory_for_the_threads_that_ask(
+    fleet: ReplicatedRedis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: object, **_options: object) -> NoReturn:
+        raise MemoryError
+
+    locator = MasterLocator(settings)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading, "Thread", fail)
+        assert locator.ask() == fleet.live_master().address
+    new = change_master(fleet)
+    assert locator.ask() == new.address
