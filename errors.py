@@ -66,6 +66,13 @@ class UnsupportedFormat(ServiceError):
     title = "Unsupported format"
 
 
+class UntrustedHost(ServiceError):
+    """The request names a host that is none of TRUSTED_HOSTS."""
+
+    status = 421
+    title = "Misdirected request"
+
+
 class TooManyRequests(ServiceError):
     """The client has reached its limit."""
 

@@ -27,13 +27,12 @@ from benchmarks.fleet import Fleet
 from benchmarks.picture_folder import TableCheck, make_files
 from benchmarks.processes import resident_mib
 from benchmarks.services import Process
-from clients.stop_signal import stop_on_signal
+from clients.stop_signal import INTERRUPTED, stop_on_signal
 
 WEB_SERVERS, WORKERS = 1, 2
 SAMPLES = 10
 TICK_S = 0.25
 REDIS_AWAY_S = 2.0
-INTERRUPTED = 130
 # What allocators and the hashes of 100,000 files (2 MiB) may take more after the first sample of a client.
 MEMORY_GROWTH_MIB = 5.0
 

@@ -30,6 +30,7 @@ HOPELESS = {
     404: "what answers there is not the picture classifier",
     405: "what answers there is not the picture classifier",
     407: "the proxy requires a name and a password; they belong to its address, as in http://name:password@proxy:3128",
+    421: "the service does not answer for this host; pass a name that its TRUSTED_HOSTS lists with --url",
 }
 # The bytes decide which format it is.
 CONTENT_TYPE = "image/*"

@@ -16,10 +16,9 @@ from clients.connections import Connections, environment_proxy
 from clients.pace import Pace
 from clients.progress import Progress, progress_bar, say
 from clients.service import Service, explain
-from clients.stop_signal import stop_on_signal
+from clients.stop_signal import INTERRUPTED, stop_on_signal
 from clients.table import Existing, Table, TableError, format_of
 
-INTERRUPTED = 130
 # The service answers within 30 s, or says that it does not.
 TIMEOUT_S = 60.0
 # A service that does not say in this time that it is ready is not.

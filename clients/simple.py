@@ -10,9 +10,9 @@ import requests
 
 from clients.picture_files import find_pictures
 from clients.service import Service, explain
+from clients.stop_signal import INTERRUPTED
 
 STANDARD_INPUT = "-"
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+# The exit code of a shell for what SIGINT has ended.
+INTERRUPTED = 130
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 

@@ -14,11 +14,10 @@ from clients.picture_files import find_pictures
 from clients.progress import progress_bar
 from clients.report import Report, Results
 from clients.sender import Sender
-from clients.stop_signal import stop_on_signal
+from clients.stop_signal import INTERRUPTED, stop_on_signal
 
 DEFAULT_REQUESTS = 500
 DEFAULT_RATE = 20.0
-INTERRUPTED = 130
 
 
 class UsageError(Exception):
@@ -31,7 +30,13 @@ def run_stress_test(args: argparse.Namespace, default_image: Path) -> int:
     Raises:
         UsageError: the options are invalid; nothing has been sent.
     """
-    images = _read_images(args, default_image)
+    try:
+        return _run(args, _read_images(args, default_image))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run(args: argparse.Namespace, images: list[bytes]) -> int:
     count = _count(args)
     rate = None if args.concurrency else args.rate or DEFAULT_RATE
     connections = args.concurrency or MAX_IN_FLIGHT

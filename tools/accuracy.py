@@ -15,6 +15,7 @@ from pathlib import Path
 
 from clients.options import add_common_options, positive_count
 from clients.service import Service
+from clients.stop_signal import INTERRUPTED
 from tools.accuracy_comparison import Comparison
 from tools.accuracy_report import Report, ReportError
 from tools.accuracy_run import classify_all
@@ -22,7 +23,7 @@ from tools.labelled_pictures import LabelError, find_labelled
 
 DEFAULT_CONCURRENCY = 8
 PROBE_TIMEOUT_S = 10
-USAGE, INTERRUPTED = 2, 130
+USAGE = 2
 
 
 def main() -> int:

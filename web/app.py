@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from flask import Flask
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from jobs.client import JobClient
 from jobs.monitor import QueueMonitor
@@ -23,6 +22,7 @@ from web.result_cache import ResultCache
 from web.server_identity import ServerIdentity
 from web.status import create_status
 from web.trusted_hosts import trust_hosts
+from web.trusted_proxies import trust_proxies
 from web.uploads import max_body_bytes
 
 
@@ -52,10 +52,9 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = max_body_bytes(settings)
     # Flask would answer a path with two slashes with a redirect to whatever the client's `Host` says.
     app.url_map.merge_slashes = False
-    if settings.trusted_proxies:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies)  # type: ignore[method-assign]
     follow_requests(app, [metrics, *observers])
     trust_hosts(app, settings)
+    trust_proxies(app, settings)
     allow_origins(app, settings)
     answer_errors(app, settings)
     app.register_blueprint(create_health(settings, monitor, metrics))

@@ -1,16 +1,19 @@
 """Which hosts requests may name, as TRUSTED_HOSTS says."""
 
 from flask import Flask, request
+from werkzeug.exceptions import SecurityError
 from werkzeug.wsgi import get_host
 
+from errors import UntrustedHost
 from settings import Settings
 from web.health import HEALTH
 
 
 def trust_hosts(app: Flask, settings: Settings) -> None:
-    """Answer 400 to requests that name another host.
+    """Answer 421 to requests that name another host.
 
-    Not to probes: Kubernetes, load balancers and Prometheus name an address. Flask's own check knows no exception.
+    Not 400, which clients take for a bad picture. Probes may name any host: Kubernetes, load balancers and Prometheus
+    name an address. Flask's own check knows no exception.
     """
     hosts = settings.trusted_hosts.replace(",", " ").split()
     if not hosts:
@@ -18,5 +21,9 @@ def trust_hosts(app: Flask, settings: Settings) -> None:
 
     @app.before_request
     def check() -> None:
-        if request.blueprint != HEALTH:
+        if request.blueprint == HEALTH:
+            return
+        try:
             get_host(request.environ, hosts)
+        except SecurityError as error:
+            raise UntrustedHost(f"{error.description} Use a name that TRUSTED_HOSTS of the service lists.") from error

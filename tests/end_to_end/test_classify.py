@@ -184,6 +184,21 @@ def test_no_file_fails_while_the_service_is_away(services: Services, tmp_path: P
     assert (check.lines, check.twice, check.missing) == (count, 0, 0)
 
 
+def test_a_service_that_does_not_trust_the_host_ends_the_run_and_every_picture_is_sent_later(
+    services: Services, photos: Path, tmp_path: Path
+) -> None:
+    services.start_worker()
+    arguments = [photos / "red.png", photos / "more", "--out", tmp_path / "t.csv"]
+    _, url = services.start_web_server(TRUSTED_HOSTS="pictures.example.com")
+    done = classify(*arguments, "--wait", "60", "--url", url)
+    assert (done.returncode, rows(tmp_path / "t.csv")) == (1, {})
+    reason = "the service does not answer for this host; pass a name that its TRUSTED_HOSTS lists with --url"
+    assert done.stderr.startswith(f"{reason}. The same command with --resume goes on")
+    _, url = services.start_web_server(TRUSTED_HOSTS="127.0.0.1")
+    resumed = classify(*arguments, "--resume", "--wait", "60", "--url", url)
+    assert (resumed.returncode, resumed.stdout.endswith("  classified: 2\n")) == (0, True), resumed
+
+
 def test_a_service_that_refuses_for_too_long_ends_the_run_which_says_how_to_go_on(photos: Path, tmp_path: Path) -> None:
     with busy_service() as busy:
         busy.statuses, busy.retry_after = [503] * 4, "700"

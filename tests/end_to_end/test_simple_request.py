@@ -92,6 +92,13 @@ def test_it_waits_no_longer_than_it_is_told(services: Services) -> None:
     assert done.stderr == f"{url}: not ready: No worker is alive.\n"
 
 
+def test_it_says_that_the_service_does_not_trust_the_host(services: Services, folder: Path) -> None:
+    _, url = services.start_web_server(TRUSTED_HOSTS="pictures.example.com")
+    done = simple(folder / "red.PNG", "--url", url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith(" is not trusted. Use a name that TRUSTED_HOSTS of the service lists.\n")
+
+
 def test_it_reports_that_another_program_answers(services: Services) -> None:
     port = free_port()
     services.start_command([sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)])

@@ -141,6 +141,27 @@ def test_a_second_ctrl_c_gives_up_the_requests_in_flight(services: Services, ser
     assert "Traceback" not in client.output
 
 
+def test_ctrl_c_ends_it_quietly_while_it_reads_the_pictures(services: Services, tmp_path: Path) -> None:
+    slow = tmp_path / "slow.png"
+    os.mkfifo(slow)
+    client = start_stress(services, "--image", slow)
+    with slow.open("wb"):  # which waits until it is read
+        assert client.stop(signal.SIGINT) == 130
+    assert client.output == ""
+
+
+def test_ctrl_c_ends_it_without_a_traceback_while_it_writes_the_figures(
+    services: Services, url: str, tmp_path: Path
+) -> None:
+    slow = tmp_path / "report.json"
+    os.mkfifo(slow)
+    client = start_stress(services, "--requests", 1, "--json", slow, "--url", url)
+    wait_until(lambda: "1 requests in " in client.output)
+    # It waits for somebody who reads the figures.
+    assert client.stop(signal.SIGINT) == 130
+    assert "Traceback" not in client.output
+
+
 def test_a_request_that_times_out_counts_as_failed(
     served: tuple[Process, str], capsys: pytest.CaptureFixture[str]
 ) -> None:

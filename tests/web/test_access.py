@@ -25,6 +25,17 @@ def post(http: FlaskClient, key: str | None = None, **options: object) -> TestRe
     return http.post("/predict", data=data, headers=headers | dict(options.pop("headers", {})), **options)  # type: ignore[call-overload]
 
 
+def forwarded(http: FlaskClient, header: str, proxy: str) -> int:
+    """Send a wrong key by a proxy and return the status."""
+    environ = {"REMOTE_ADDR": proxy}
+    return post(http, "wrong", headers={"X-Forwarded-For": header}, environ_base=environ).status_code
+
+
+def wrong_key_clients(caplog: pytest.LogCaptureFixture) -> list[str]:
+    records = [record for record in caplog.records if record.message == "api_key_wrong"]
+    return [record.fields["client"] for record in records]  # type: ignore[attr-defined]
+
+
 def test_without_api_keys_everybody_has_access(make_settings: MakeSettings) -> None:
     assert post(http(make_settings())).status_code == 200
 
@@ -99,6 +110,50 @@ def test_x_forwarded_for_is_used_only_behind_a_trusted_proxy(make_settings: Make
         assert post(client, headers={"X-Forwarded-For": "192.0.2.2"}).status_code == last
 
 
+@pytest.mark.parametrize(
+    ("claimed", "proxies"),
+    [('", 192.0.2.1', 1), ('"a\\, 192.0.2.1', 1), ("192.0.2.9, 192.0.2.1", 1), ('", 192.0.2.1, 198.51.100.1', 2)],
+)
+def test_whatever_a_client_claims_it_is_logged_and_limited_under_the_address_that_a_trusted_proxy_saw(
+    claimed: str, proxies: int, make_settings: MakeSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = http(make_settings(api_keys="right", trusted_proxies=proxies))
+    statuses = {forwarded(client, claimed, f"10.0.0.{number}") for number in range(WRONG_KEYS_LIMIT.amount)}
+    assert statuses == {401}
+    assert forwarded(client, claimed, "10.0.0.99") == 429
+    assert set(wrong_key_clients(caplog)) == {"192.0.2.1"}
+
+
+@pytest.mark.parametrize(
+    ("address", "logged"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("192.0.2.1:{}", "192.0.2.1"),
+        ("2001:db8::{}", "2001:db8::/64"),
+        ("[2001:db8::1]", "2001:db8::/64"),
+        ("[2001:db8::1]:{}", "2001:db8::/64"),
+    ],
+)
+def test_the_connections_of_a_client_are_one_client_also_where_a_proxy_names_their_ports(
+    address: str, logged: str, make_settings: MakeSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = http(make_settings(api_keys="right", trusted_proxies=1))
+    statuses = [forwarded(client, address.format(5001 + n), "10.0.0.1") for n in range(WRONG_KEYS_LIMIT.amount + 1)]
+    assert statuses == [401] * WRONG_KEYS_LIMIT.amount + [429]
+    assert set(wrong_key_clients(caplog)) == {logged}
+
+
+@pytest.mark.parametrize(
+    "header", ["", "unknown", "192.0.2.1", "a, 192.0.2.1", ", 192.0.2.1", "[, 192.0.2.1", ":, 192.0.2.1"]
+)
+def test_without_an_address_from_each_trusted_proxy_the_connections_own_counts(
+    header: str, make_settings: MakeSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = http(make_settings(api_keys="right", trusted_proxies=2))
+    assert forwarded(client, header, "10.0.0.1") == 401
+    assert set(wrong_key_clients(caplog)) == {"10.0.0.1"}
+
+
 def test_counters_have_the_key_prefix_and_expire(make_settings: MakeSettings, client: Client) -> None:
     settings = make_settings(rate_limit="2/minute", key_prefix="counted:")
     post(http(settings))
@@ -160,8 +215,7 @@ def test_a_wrong_key_is_logged_with_its_address_as_often_as_it_is_counted(
     client = http(make_settings(api_keys="right"))
     for _ in range(2 * WRONG_KEYS_LIMIT.amount):
         from_address(client, "192.0.2.1", "wrong")
-    records = [record for record in caplog.records if record.message == "api_key_wrong"]
-    assert [record.fields["client"] for record in records] == ["192.0.2.1"] * WRONG_KEYS_LIMIT.amount  # type: ignore[attr-defined]
+    assert wrong_key_clients(caplog) == ["192.0.2.1"] * WRONG_KEYS_LIMIT.amount
 
 
 def test_an_ipv6_network_is_one_client(make_settings: MakeSettings) -> None:

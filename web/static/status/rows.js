@@ -11,6 +11,7 @@ const ERRORS = {
   408: "sent too slowly",
   413: "too large",
   415: "wrong format",
+  421: "host not in TRUSTED_HOSTS",
   429: "too many requests",
   499: "client hung up",
   500: "failed",
