@@ -53,8 +53,8 @@ def create_app(
     # Flask would answer a path with two slashes with a redirect to whatever the client's `Host` says.
     app.url_map.merge_slashes = False
     follow_requests(app, [metrics, *observers])
-    trust_hosts(app, settings)
     trust_proxies(app, settings)
+    trust_hosts(app, settings)
     allow_origins(app, settings)
     answer_errors(app, settings)
     app.register_blueprint(create_health(settings, monitor, metrics))
