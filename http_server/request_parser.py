@@ -171,7 +171,8 @@ class RequestParser:
         self.stage = Stage.BODY
         message.wire_bytes = 0
         length = message.header("content-length")
-        message.announced_bytes = int(length) if length else None
+        # Without leading zeros, of which there may be more than Python converts: 4,300 digits.
+        message.announced_bytes = int(length.lstrip("0").strip() or "0") if length else None
         if self._ignores_upgrade:
             return
         if (message.announced_bytes or 0) > self._max_body_bytes:

@@ -68,6 +68,17 @@ def test_nothing_else_than_a_refusal_comes_of_garbage(garbage: bytes) -> None:
     assert parser.whole[0].body == b"hello"
 
 
+@pytest.mark.parametrize("after", [b"", b" \t"])
+@pytest.mark.parametrize("zeros", [0, 1, 5000])
+@pytest.mark.parametrize("body", [b"hello", b"0123456789", b""])
+def test_the_length_of_a_body_may_have_zeros_before_it_and_spaces_after_it(
+    body: bytes, zeros: int, after: bytes
+) -> None:
+    length = b"0" * zeros + str(len(body)).encode() + after
+    (request,) = parse(PLAIN[:-5].replace(b": 5", b": " + length) + body).whole
+    assert (request.body, request.keep_alive) == (body, True)
+
+
 def test_nothing_is_kept_of_a_body_that_is_too_large() -> None:
     announced = parse(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n" + bytes(900))
     (request,) = announced.whole
