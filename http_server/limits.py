@@ -24,8 +24,8 @@ class Limits(NamedTuple):
     Attributes:
         body_bytes: of one request.
         pending_bytes: of the bodies of all requests that are being received or answered.
-        client_s: a client's time for a request's head, and again for its body, of which each `MIN_BYTES_PER_S` give it
-            another second.
+        client_s: a client's time for a request's head, again for its body, of which each `MIN_BYTES_PER_S` give it
+            another second, and again for a trailer.
         connections: open at once.
         threads: requests in progress at once.
     """

@@ -21,6 +21,8 @@ class Stage(Enum):
     IDLE = auto()
     HEAD = auto()
     BODY = auto()
+    # The body has ended, but not what may follow the last chunk: RFC 9112, section 7.1.2.
+    TRAILER = auto()
 
 
 @dataclass(slots=True)
@@ -36,7 +38,14 @@ class _Message:
     announced_bytes: int | None = None
     # Read from the connection since this request's head or body began, as far as other portions than that hold it.
     wire_bytes: int = 0
+    # What `wire_bytes` was when a chunk began of which no byte has come: the last chunk has none.
+    wire_bytes_at_chunk: int | None = None
     is_delivered: bool = False
+
+    @property
+    def trailer_bytes(self) -> int:
+        """How much has come after the last chunk began, in later portions than that."""
+        return 0 if self.wire_bytes_at_chunk is None else self.wire_bytes - self.wire_bytes_at_chunk
 
     def header(self, name: str) -> str:
         return ",".join(value for header, value in self.headers if header == name)
@@ -62,7 +71,7 @@ class RequestParser:
 
     @property
     def received_bytes(self) -> int:
-        """How much of the body has come of the request that is being received."""
+        """How much has come of a body that has not ended."""
         return self._message.body_bytes if self.stage is Stage.BODY else 0
 
     @property
@@ -92,6 +101,8 @@ class RequestParser:
         self._message.wire_bytes += len(data)
         try:
             parser.feed_data(data)
+            if self.stage is Stage.BODY and self._message.trailer_bytes:
+                self.stage = Stage.TRAILER
             self._check_wire_bytes()
         except httptools.HttpParserUpgrade as error:
             return self._without_upgrade(parser, data[int(error.args[0]) :])
@@ -101,7 +112,7 @@ class RequestParser:
         except httptools.HttpParserError as error:
             if self._parser:  # else this is what follows the last request
                 self.stop()
-                what = "upload is" if self.stage is Stage.BODY else "request is not valid HTTP or"
+                what = "upload is" if self.stage in (Stage.BODY, Stage.TRAILER) else "request is not valid HTTP or"
                 raise RequestRefused(HTTPStatus.BAD_REQUEST, f"The {what} malformed: {error}.") from None
         return b""
 
@@ -113,7 +124,7 @@ class RequestParser:
         """
         if self.stage is Stage.HEAD:
             raise RequestRefused(HTTPStatus.BAD_REQUEST, "The request ended in the middle of its headers.")
-        if self.stage is Stage.BODY:
+        if self.stage in (Stage.BODY, Stage.TRAILER):
             announced = self._message.announced_bytes
             of = f" of {announced}" if announced is not None else ""
             detail = f"The upload ended too early: after {self._message.body_bytes}{of} bytes."
@@ -144,7 +155,7 @@ class RequestParser:
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; trailers are ignored."""
         message = self._message
-        if self.stage is Stage.BODY:
+        if self.stage is not Stage.HEAD:
             return
         message.head_bytes += len(name) + len(value)
         if len(message.headers) == MAX_HEADERS:
@@ -160,7 +171,8 @@ class RequestParser:
         self.stage = Stage.BODY
         message.wire_bytes = 0
         length = message.header("content-length")
-        message.announced_bytes = int(length) if length else None
+        # Without leading zeros, of which there may be more than Python converts: 4,300 digits.
+        message.announced_bytes = int(length.lstrip("0").strip() or "0") if length else None
         if self._ignores_upgrade:
             return
         if (message.announced_bytes or 0) > self._max_body_bytes:
@@ -168,10 +180,15 @@ class RequestParser:
         else:
             self.expects_continue = self._version == "1.1" and message.header("expect").lower() == "100-continue"
 
+    def on_chunk_header(self) -> None:
+        """Begin a chunk, or what follows the last one."""
+        self._message.wire_bytes_at_chunk = self._message.wire_bytes
+
     def on_body(self, part: bytes) -> None:
         """Take a part of the body."""
         message = self._message
         self.expects_continue = False
+        message.wire_bytes_at_chunk = None
         message.body_bytes += len(part)
         if not message.is_delivered:
             message.body += part
@@ -223,6 +240,9 @@ class RequestParser:
             raise _headers_too_large(f"more than {MAX_HEAD_BYTES} bytes of headers")
         if self.stage is Stage.BODY and message.wire_bytes > 2 * message.body_bytes + MAX_CHUNK_OVERHEAD_BYTES:
             raise RequestRefused(HTTPStatus.BAD_REQUEST, "The upload comes in too many small chunks.")
+        # Until a trailer is whole, httptools copies all of it for each part that comes.
+        if self.stage is Stage.TRAILER and message.trailer_bytes > MAX_HEAD_BYTES:
+            raise _headers_too_large(f"more than {MAX_HEAD_BYTES} bytes of trailers")
 
     def _deliver(self, body_bytes: int) -> None:
         message = self._message

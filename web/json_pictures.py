@@ -1,6 +1,7 @@
 """Extracts the pictures from JSON as clients of TensorFlow Serving and of KServe (V1) send it."""
 
 import binascii
+import re
 
 import orjson
 import pybase64
@@ -11,16 +12,24 @@ _FORM = 'Send {"instances": [{"b64": "..."}]}, with each picture in base64.'
 # Each of these may become an object of 60 bytes or more. Base64 holds none of them, so that these are plenty.
 _MARKS = (b"[", b"{", b",")
 _MAX_MARKS = 20_000
+# With one character outside of ASCII, Python keeps a whole text in up to 4 bytes a character. Base64 has none, and a
+# small body costs little if a name in it has some.
+_MAX_BYTES_IF_NOT_ASCII = 1024 * 1024
+# Behind an odd number of backslashes, since each pair of them stands for a backslash.
+_ESCAPE_OF_NOT_ASCII = re.compile(rb"\\(?<!\\\\)(?:\\\\)*+u(?!00[0-7])")
 
 
 def encoded_pictures(body: bytes) -> list[str]:
     """Return the base64 of each picture.
 
     Raises:
-        BadRequest: the body is not JSON of this form, or has many more values than pictures need.
+        BadRequest: the body is not JSON of this form, or would take much more memory than pictures need.
     """
     if sum(body.count(mark) for mark in _MARKS) > _MAX_MARKS:
         raise BadRequest(f"The JSON has more than {_MAX_MARKS} values. {_FORM}")
+    if len(body) > _MAX_BYTES_IF_NOT_ASCII and not _is_ascii(body):
+        what = "JSON of more than 1 MiB may have no characters outside of ASCII, not even escaped ones"
+        raise BadRequest(f"{what}: leave out the fields that have some. {_FORM}")
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -38,6 +47,10 @@ def decoded_picture(encoded: str) -> bytes | ServiceError:
         return pybase64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as error:
         return BadImage(f"The picture is not in base64: {error}.")
+
+
+def _is_ascii(body: bytes) -> bool:
+    return body.isascii() and not _ESCAPE_OF_NOT_ASCII.search(body)
 
 
 def _encoded(instance: object, position: int) -> str:

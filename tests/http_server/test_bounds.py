@@ -43,6 +43,15 @@ def test_an_upload_has_another_second_for_every_500_bytes(start: Start) -> None:
     assert answer(fast)[0] == 200
 
 
+def test_a_trailer_has_no_more_time_than_a_head(start: Start) -> None:
+    server = start(client_s=0.1)
+    begin = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nea60\r\n" + b"x" * 60_000 + b"\r\n0\r\n"
+    endless, whole = server.connect(begin + b"X: " + b"x" * 10_000), server.connect(begin)
+    assert problem(endless)[0] == 408
+    whole.sendall(b"X: x\r\n\r\n")
+    assert answer(whole)[0] == 200
+
+
 def test_a_new_connection_takes_the_place_of_the_oldest_silent_one(start: Start) -> None:
     server = start(connections=3)
     busy, silent, half = server.connect(GET % b"/wait"), server.connect(), server.connect((GET % b"/")[:-3])

@@ -68,6 +68,17 @@ def test_nothing_else_than_a_refusal_comes_of_garbage(garbage: bytes) -> None:
     assert parser.whole[0].body == b"hello"
 
 
+@pytest.mark.parametrize("after", [b"", b" \t"])
+@pytest.mark.parametrize("zeros", [0, 1, 5000])
+@pytest.mark.parametrize("body", [b"hello", b"0123456789", b""])
+def test_the_length_of_a_body_may_have_zeros_before_it_and_spaces_after_it(
+    body: bytes, zeros: int, after: bytes
+) -> None:
+    length = b"0" * zeros + str(len(body)).encode() + after
+    (request,) = parse(PLAIN[:-5].replace(b": 5", b": " + length) + body).whole
+    assert (request.body, request.keep_alive) == (body, True)
+
+
 def test_nothing_is_kept_of_a_body_that_is_too_large() -> None:
     announced = parse(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n" + bytes(900))
     (request,) = announced.whole
@@ -101,6 +112,33 @@ def test_a_body_of_many_small_chunks_is_refused_before_it_costs_much() -> None:
     parser.feed(b"1\r\nx\r\n" * 10_000)
     with pytest.raises(RequestRefused, match="too many small chunks"):
         parser.feed(b"1\r\nx\r\n" * 10_000)
+
+
+def test_a_trailer_is_as_large_as_a_head_at_most_however_large_the_body_is() -> None:
+    parser = RequestParser(10**6)
+    parser.feed(CHUNKED_HEAD + b"7a120\r\n" + bytes(500_000) + b"\r\n0\r\nX: ")
+    parser.feed(b"x" * (MAX_HEAD_BYTES - 10))
+    assert not parser.whole
+    with pytest.raises(RequestRefused, match="bytes of trailers") as caught:
+        parser.feed(b"x" * 5000)
+    assert caught.value.status == 431
+
+
+@pytest.mark.parametrize("size", [10, MAX_HEAD_BYTES - 10])
+def test_a_trailer_up_to_that_is_ignored(size: int) -> None:
+    (request,) = parse(CHUNKED.replace(b"Trailer: 1", b"X: " + b"x" * size)).whole
+    assert request.body == b"hello"
+    assert "x" not in dict(request.headers)
+
+
+def test_a_body_has_ended_when_more_than_the_head_of_a_chunk_has_come_without_a_byte_of_it() -> None:
+    parser = parse(CHUNKED_HEAD)
+    stages = []
+    for part in (b"2", b"\r\n", b"he", b"\r\n3\r\n", b"llo", b"\r\n0\r\n", b"X: ", b"x\r\n", b"\r\n"):
+        parser.feed(part)
+        stages.append(parser.stage)
+    assert stages == [Stage.BODY] * 6 + [Stage.TRAILER] * 2 + [Stage.IDLE]
+    assert parser.whole[0].body == b"hello"
 
 
 @pytest.mark.parametrize(
@@ -148,7 +186,12 @@ def test_what_follows_an_ignored_offer_is_checked_like_everything_else() -> None
 
 @pytest.mark.parametrize(
     ("data", "detail"),
-    [(GET[:-3], "in the middle of its headers"), (PLAIN[:-2], "after 3 of 5 bytes"), (CHUNKED[:-30], "too early")],
+    [
+        (GET[:-3], "in the middle of its headers"),
+        (PLAIN[:-2], "after 3 of 5 bytes"),
+        (CHUNKED[:-30], "too early"),
+        (CHUNKED[:-2], "too early"),
+    ],
 )
 def test_a_request_that_ends_early_is_refused(data: bytes, detail: str) -> None:
     parser = parse(data)
