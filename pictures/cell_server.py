@@ -4,7 +4,8 @@ A web server starts it with an empty environment and one socket. It imports Pill
 fork takes milliseconds and is safe at any time. Each request on the socket is one line:
 
     fork KIND   with a socket, on which the new cell takes pictures; the reply is its process id, or 0 without one
-    reap PID    kills the cell if it has not ended; the reply is its exit status, as `subprocess` has it
+    reap PID    kills the cell if it has not ended; the reply is its exit status, as `subprocess` has it. A cell of a
+                former server was killed with it
 
 It ends when its socket is closed, and all cells with it.
 """
@@ -88,6 +89,8 @@ def _fork(action: Callable[[], object]) -> int:
 
 
 def _reap(pid: int, cells: set[int]) -> int:
+    if pid not in cells:
+        return -signal.SIGKILL
     cells.remove(pid)
     os.kill(pid, signal.SIGKILL)  # does nothing to a cell that has ended already
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
