@@ -12,6 +12,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 from errors import BadImage, ClientGone, DeadlineExceeded, ImageTooLarge, ServiceError, UnsupportedFormat
 from logger import log
@@ -121,17 +122,17 @@ class CellPool:
             self._observer.decoded(lane, started - asked, time.monotonic() - started)
 
     def _decode_with(self, cells: "_Cells", lane: Lane, upload: bytes, deadline: float) -> Message:
-        """Decode in a free cell; once more in another one if somebody else has killed it, perhaps while it was idle."""
+        """Decode in a free cell; once more in a new one if somebody else has killed it, perhaps while it was idle."""
         try:
             return self._try(cells, lane, upload, deadline)
         except CellDied as death:
             if death.end != CellEnd.KILLED:
                 raise
-        return self._try(cells, lane, upload, deadline)
+        return self._try(cells, lane, upload, deadline, in_new=True)
 
-    def _try(self, cells: "_Cells", lane: Lane, upload: bytes, deadline: float) -> Message:
+    def _try(self, cells: "_Cells", lane: Lane, upload: bytes, deadline: float, in_new: bool = False) -> Message:
         try:
-            return cells.decode(upload, deadline)
+            return cells.decode(upload, deadline, in_new)
         except TimeoutError as error:
             detail = f"The server is overloaded: decoding did not end within {self._request_timeout_s:g} s."
             raise DeadlineExceeded(detail) from error
@@ -164,14 +165,19 @@ class _Cells:
         self._max_reply_bytes = max_reply_bytes
         self._idle: deque[tuple[int, socket.socket]] = deque()
 
-    def decode(self, upload: bytes, deadline: float) -> Message:
+    def decode(self, upload: bytes, deadline: float, in_new: bool) -> Message:
         """Let a cell decode, and return what it says.
+
+        Args:
+            upload: the file's content.
+            deadline: when the cell must have answered, in seconds of `time.monotonic`.
+            in_new: in a new cell, since idle ones may be dead.
 
         Raises:
             CellDied: it has ended.
             TimeoutError: it has not answered before the deadline, and was killed.
         """
-        pid, connection = self._idle.pop() if self._idle else self._launcher.fork(self._lane)
+        pid, connection = self._launcher.fork(self._lane) if in_new else self._free()
         try:
             send_message(connection, Message(Kind.UPLOAD, upload), deadline)
             reply = receive_message(connection, self._max_reply_bytes, deadline)
@@ -183,6 +189,11 @@ class _Cells:
             raise CellDied(_ENDS.get(status, CellEnd.CRASH), status) from error
         self._idle.append((pid, connection))
         return reply
+
+    def _free(self) -> tuple[int, socket.socket]:
+        with suppress(IndexError):  # none is idle; if asked for first, another thread could take it meanwhile
+            return self._idle.pop()
+        return self._launcher.fork(self._lane)
 
     def close(self) -> None:
         """Close the connections; a cell ends with its connection."""

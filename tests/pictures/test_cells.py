@@ -28,6 +28,7 @@ from tests.support.cell_servers import cell_servers
 from tests.support.faulty_cell_server import SLOW_TWICE
 
 FAULTY = "tests.support.faulty_cell_server"
+IDLE_CELLS = 4
 CORES = len(os.sched_getaffinity(0))
 
 
@@ -225,6 +226,35 @@ def test_when_the_server_of_the_cells_is_killed_another_one_is_started(pool: Cel
     assert is_good(pool)
     (another,) = cell_servers(FAULTY)
     assert another.pid != server.pid
+
+
+def start_idle_cells(pool: CellPool) -> list[psutil.Process]:
+    """Have the pool keep as many idle cells as after that many requests at once; return them."""
+    fast = pool._lanes[Lane.FAST]
+    fast._idle.extend(fast._launcher.fork(Lane.FAST) for _ in range(IDLE_CELLS))
+    return cells()
+
+
+def test_idle_cells_that_somebody_kills_cost_nobody_an_answer(pool: CellPool) -> None:
+    idle = start_idle_cells(pool)
+    assert len(idle) == IDLE_CELLS
+    kill_cells()
+    wait_until(lambda: all(map(has_ended, idle)))
+    assert all(is_good(pool) for _ in range(IDLE_CELLS + 1))
+
+
+def test_a_server_of_the_cells_that_somebody_kills_costs_no_request_an_answer(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: range(IDLE_CELLS))
+    with closing(CellPool(settings, server_module=FAULTY)) as pool, ThreadPoolExecutor(IDLE_CELLS) as clients:
+        idle = start_idle_cells(pool)
+        (server,) = cell_servers(FAULTY)
+        server.kill()
+        wait_until(lambda: all(map(has_ended, idle)))
+        assert all(clients.map(is_good, [pool] * 3 * IDLE_CELLS))
+        (another,) = cell_servers(FAULTY)
+        assert another.pid != server.pid
 
 
 def test_a_cell_knows_no_secret_and_has_no_file_but_its_socket(pool: CellPool, monkeypatch: pytest.MonkeyPatch) -> None:
