@@ -14,7 +14,15 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
-from errors import BadImage, ClientGone, DeadlineExceeded, ImageTooLarge, ServiceError, UnsupportedFormat
+from errors import (
+    BadImage,
+    ClientGone,
+    DeadlineExceeded,
+    ImageTooLarge,
+    ServiceError,
+    ServiceUnavailable,
+    UnsupportedFormat,
+)
 from logger import log
 from pictures.cell_launcher import SERVER_MODULE, CellLauncher
 from pictures.cell_messages import ConnectionClosed, Kind, Message, receive_message, send_message
@@ -88,6 +96,7 @@ class CellPool:
         Raises:
             DeadlineExceeded: decoding did not start within half of the request's time, or did not end within all of it.
             ClientGone: the client has hung up.
+            ServiceUnavailable: there is no process for it, or somebody else killed two in the middle of the picture.
             BadImage, ImageTooLarge, UnsupportedFormat: see there; also for a picture that exceeds what a cell may do.
         """
         deadline = deadline or time.monotonic() + self._request_timeout_s
@@ -143,6 +152,8 @@ class CellPool:
     def _blame(self, death: CellDied) -> ServiceError:
         if death.end == CellEnd.TIME:
             return ImageTooLarge(f"The picture takes more than {self._decode_timeout_s:g} s to decode.")
+        if death.end == CellEnd.KILLED:
+            return ServiceUnavailable("The processes that decoded the picture were killed; try again.", 1)
         return BadImage("The decoder crashed on this picture, which is damaged or made to do harm.")
 
     def _checked(self, reply: Message) -> bytes:
@@ -186,7 +197,9 @@ class _Cells:
             status = self._launcher.reap(pid)
             if isinstance(error, TimeoutError):
                 raise
-            raise CellDied(_ENDS.get(status, CellEnd.CRASH), status) from error
+            # One that sent nonsense was alive until it was reaped, so its status tells nothing.
+            end = CellEnd.CRASH if isinstance(error, ValueError) else _ENDS.get(status, CellEnd.CRASH)
+            raise CellDied(end, status) from error
         self._idle.append((pid, connection))
         return reply
 

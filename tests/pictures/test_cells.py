@@ -15,7 +15,15 @@ from PIL import Image
 
 from benchmarks.costly_headers import gif_of_comments
 from benchmarks.services import wait_until
-from errors import BadImage, ClientGone, DeadlineExceeded, ImageTooLarge, ServiceError, UnsupportedFormat
+from errors import (
+    BadImage,
+    ClientGone,
+    DeadlineExceeded,
+    ImageTooLarge,
+    ServiceError,
+    ServiceUnavailable,
+    UnsupportedFormat,
+)
 from pictures import cell_pool, lanes
 from pictures.cell_pool import CellPool
 from pictures.confinement import Confinement
@@ -118,8 +126,9 @@ def test_errors_come_through_as_they_are(
         (SLOW_TWICE, ImageTooLarge, r"more than 0\.5 s", [(Lane.FAST, CellEnd.TIME), (Lane.SLOW, CellEnd.TIME)]),
         (b"allocate", ImageTooLarge, "memory", []),
         (b"lie", BadImage, "crashed", [(Lane.FAST, CellEnd.CRASH)]),
+        (b"nonsense", BadImage, "crashed", [(Lane.FAST, CellEnd.CRASH)]),
     ],
-    ids=["crash", "exit", "loop", "slow twice", "allocate", "lie"],
+    ids=["crash", "exit", "loop", "slow twice", "allocate", "lie", "nonsense"],
 )
 def test_a_picture_that_breaks_its_cell_gets_an_error_and_the_next_one_a_new_cell(
     upload: bytes,
@@ -255,6 +264,18 @@ def test_a_server_of_the_cells_that_somebody_kills_costs_no_request_an_answer(
         assert all(clients.map(is_good, [pool] * 3 * IDLE_CELLS))
         (another,) = cell_servers(FAULTY)
         assert another.pid != server.pid
+
+
+def test_a_picture_whose_cells_somebody_kills_twice_is_refused_for_now_but_not_called_damaged(
+    pool: CellPool, recorder: Recorder
+) -> None:
+    with ThreadPoolExecutor(1) as client:
+        decoding = client.submit(pool.decode, b"wait", lambda: False)
+        wait_until(lambda: kill_cells() and decoding.done())
+    with pytest.raises(ServiceUnavailable, match="were killed; try again") as refusal:
+        decoding.result()
+    assert refusal.value.headers == {"Retry-After": "1"}
+    assert recorder.ends == [(Lane.FAST, CellEnd.KILLED)] * 2
 
 
 def test_a_cell_knows_no_secret_and_has_no_file_but_its_socket(pool: CellPool, monkeypatch: pytest.MonkeyPatch) -> None:
