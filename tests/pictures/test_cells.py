@@ -32,7 +32,7 @@ from pictures.observers import CellEnd, DecodingObserver, Lane
 from settings import Settings
 from tests.conftest import CASTLE, MakeSettings, picture
 from tests.support.bad_pictures import saved
-from tests.support.cell_servers import cell_servers
+from tests.support.cell_servers import cell_servers, has_ended
 from tests.support.faulty_cell_server import SLOW_TWICE
 
 FAULTY = "tests.support.faulty_cell_server"
@@ -203,13 +203,6 @@ def cells() -> list[psutil.Process]:
     return found
 
 
-def has_ended(process: psutil.Process) -> bool:
-    try:
-        return bool(process.status() == psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return True
-
-
 def kill_cells() -> bool:
     for cell in cells():
         with suppress(psutil.NoSuchProcess):  # it has just ended
@@ -276,6 +269,17 @@ def test_a_picture_whose_cells_somebody_kills_twice_is_refused_for_now_but_not_c
         decoding.result()
     assert refusal.value.headers == {"Retry-After": "1"}
     assert recorder.ends == [(Lane.FAST, CellEnd.KILLED)] * 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP])
+def test_what_tells_a_web_server_to_stop_leaves_its_cells_to_the_requests_in_hand(number: int, pool: CellPool) -> None:
+    assert is_good(pool)
+    processes = [*cell_servers(FAULTY), *cells()]
+    assert len(processes) == 2
+    for process in processes:
+        process.send_signal(number)
+    assert is_good(pool)
+    assert [*cell_servers(FAULTY), *cells()] == processes
 
 
 def test_a_cell_knows_no_secret_and_has_no_file_but_its_socket(pool: CellPool, monkeypatch: pytest.MonkeyPatch) -> None:
