@@ -94,7 +94,7 @@ class JobFailed(ServiceError):
 
 
 class ServiceUnavailable(ServiceError):
-    """Not now: Redis is away, the queue is full, no worker is alive, or the system has no more processes or threads."""
+    """Not now: Redis is away, the queue is full, no worker is alive, or the system refuses or kills processes."""
 
     status = 503
     title = "Service unavailable"

@@ -12,8 +12,17 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
-from errors import BadImage, ClientGone, DeadlineExceeded, ImageTooLarge, ServiceError, UnsupportedFormat
+from errors import (
+    BadImage,
+    ClientGone,
+    DeadlineExceeded,
+    ImageTooLarge,
+    ServiceError,
+    ServiceUnavailable,
+    UnsupportedFormat,
+)
 from logger import log
 from pictures.cell_launcher import SERVER_MODULE, CellLauncher
 from pictures.cell_messages import ConnectionClosed, Kind, Message, receive_message, send_message
@@ -87,6 +96,7 @@ class CellPool:
         Raises:
             DeadlineExceeded: decoding did not start within half of the request's time, or did not end within all of it.
             ClientGone: the client has hung up.
+            ServiceUnavailable: there is no process for it, or somebody else killed two in the middle of the picture.
             BadImage, ImageTooLarge, UnsupportedFormat: see there; also for a picture that exceeds what a cell may do.
         """
         deadline = deadline or time.monotonic() + self._request_timeout_s
@@ -121,17 +131,17 @@ class CellPool:
             self._observer.decoded(lane, started - asked, time.monotonic() - started)
 
     def _decode_with(self, cells: "_Cells", lane: Lane, upload: bytes, deadline: float) -> Message:
-        """Decode in a free cell; once more in another one if somebody else has killed it, perhaps while it was idle."""
+        """Decode in a free cell; once more in a new one if somebody else has killed it, perhaps while it was idle."""
         try:
             return self._try(cells, lane, upload, deadline)
         except CellDied as death:
             if death.end != CellEnd.KILLED:
                 raise
-        return self._try(cells, lane, upload, deadline)
+        return self._try(cells, lane, upload, deadline, in_new=True)
 
-    def _try(self, cells: "_Cells", lane: Lane, upload: bytes, deadline: float) -> Message:
+    def _try(self, cells: "_Cells", lane: Lane, upload: bytes, deadline: float, in_new: bool = False) -> Message:
         try:
-            return cells.decode(upload, deadline)
+            return cells.decode(upload, deadline, in_new)
         except TimeoutError as error:
             detail = f"The server is overloaded: decoding did not end within {self._request_timeout_s:g} s."
             raise DeadlineExceeded(detail) from error
@@ -142,6 +152,8 @@ class CellPool:
     def _blame(self, death: CellDied) -> ServiceError:
         if death.end == CellEnd.TIME:
             return ImageTooLarge(f"The picture takes more than {self._decode_timeout_s:g} s to decode.")
+        if death.end == CellEnd.KILLED:
+            return ServiceUnavailable("The processes that decoded the picture were killed; try again.", 1)
         return BadImage("The decoder crashed on this picture, which is damaged or made to do harm.")
 
     def _checked(self, reply: Message) -> bytes:
@@ -164,14 +176,19 @@ class _Cells:
         self._max_reply_bytes = max_reply_bytes
         self._idle: deque[tuple[int, socket.socket]] = deque()
 
-    def decode(self, upload: bytes, deadline: float) -> Message:
+    def decode(self, upload: bytes, deadline: float, in_new: bool) -> Message:
         """Let a cell decode, and return what it says.
+
+        Args:
+            upload: the file's content.
+            deadline: when the cell must have answered, in seconds of `time.monotonic`.
+            in_new: in a new cell, since idle ones may be dead.
 
         Raises:
             CellDied: it has ended.
             TimeoutError: it has not answered before the deadline, and was killed.
         """
-        pid, connection = self._idle.pop() if self._idle else self._launcher.fork(self._lane)
+        pid, connection = self._launcher.fork(self._lane) if in_new else self._free()
         try:
             send_message(connection, Message(Kind.UPLOAD, upload), deadline)
             reply = receive_message(connection, self._max_reply_bytes, deadline)
@@ -180,9 +197,16 @@ class _Cells:
             status = self._launcher.reap(pid)
             if isinstance(error, TimeoutError):
                 raise
-            raise CellDied(_ENDS.get(status, CellEnd.CRASH), status) from error
+            # One that sent nonsense was alive until it was reaped, so its status tells nothing.
+            end = CellEnd.CRASH if isinstance(error, ValueError) else _ENDS.get(status, CellEnd.CRASH)
+            raise CellDied(end, status) from error
         self._idle.append((pid, connection))
         return reply
+
+    def _free(self) -> tuple[int, socket.socket]:
+        with suppress(IndexError):  # none is idle; if asked for first, another thread could take it meanwhile
+            return self._idle.pop()
+        return self._launcher.fork(self._lane)
 
     def close(self) -> None:
         """Close the connections; a cell ends with its connection."""

@@ -4,7 +4,8 @@ A web server starts it with an empty environment and one socket. It imports Pill
 fork takes milliseconds and is safe at any time. Each request on the socket is one line:
 
     fork KIND   with a socket, on which the new cell takes pictures; the reply is its process id, or 0 without one
-    reap PID    kills the cell if it has not ended; the reply is its exit status, as `subprocess` has it
+    reap PID    kills the cell if it has not ended; the reply is its exit status, as `subprocess` has it. A cell of a
+                former server was killed with it
 
 It ends when its socket is closed, and all cells with it.
 """
@@ -28,6 +29,9 @@ from pictures.limits import Limits, raise_pillows_limit
 from pictures.warm_up import warm_up
 
 MAX_REQUEST_BYTES = 64
+# A terminal or a supervisor may send them to all processes. Requests in hand still need cells, which end when their web
+# server has gone.
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 # glibc maps blocks above the first limit separately and returns them to the system as soon as they are freed; free
 # memory at the end of a heap above the second limit is returned, too. So large pictures leave nothing behind, and the
 # memory of small ones is reused.
@@ -67,8 +71,8 @@ def _options(values: list[list[float]]) -> DecodingOptions:
 
 def _prepare(options: DecodingOptions) -> None:
     """Load everything that a cell may need, since a cell cannot open files."""
-    # Ctrl-C in a terminal reaches all processes; the web server decides when to stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     warnings.simplefilter("ignore")  # about unusual pictures, which nobody would read
     raise_pillows_limit(options.limits.max_pixels)
     warm_up(options)
@@ -88,6 +92,8 @@ def _fork(action: Callable[[], object]) -> int:
 
 
 def _reap(pid: int, cells: set[int]) -> int:
+    if pid not in cells:
+        return -signal.SIGKILL
     cells.remove(pid)
     os.kill(pid, signal.SIGKILL)  # does nothing to a cell that has ended already
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import psutil
 import pytest
+import requests
 
 from benchmarks.services import Process, Services, wait_until
 from jobs.protocol import Keys
 from settings import Settings
 from tests.conftest import Client, MakeSettings, picture
+from tests.support.cell_servers import has_ended, idle_cell
+from tests.support.clients import label, post, posting, requests_in_progress
 from tests.support.faults import FAST_DETECTION, start_faulty_worker
 
 
@@ -83,3 +86,20 @@ def test_the_load_generator_sends_again_only_when_told_so_and_counts_it(
     assert client.popen.wait(60) == code
     assert ("  200: 3\n  sent again: 3\n" in client.output) == bool(options)
     assert ("3 failed\n" in client.output) != bool(options)
+
+
+def test_what_decodes_for_a_killed_web_server_ends_in_the_middle_of_a_picture(services: Services) -> None:
+    start_faulty_worker(services)
+    web_server, url = services.start_web_server()
+    assert label(post(url, "red")) == "red"
+    cell = idle_cell(web_server.popen.pid)
+    program = cell.parent()
+    assert program
+    cell.suspend()
+    with posting(url, "green") as (in_hand,):
+        wait_until(lambda: requests_in_progress(url) == 1)
+        (process,) = psutil.Process(web_server.popen.pid).children()
+        web_server.popen.kill()
+        process.kill()
+        wait_until(lambda: has_ended(program) and has_ended(cell))
+        assert isinstance(in_hand.exception(), requests.ConnectionError)

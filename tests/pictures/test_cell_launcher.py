@@ -1,5 +1,6 @@
 """Whatever happens to the program that forks cells, requests get an answer."""
 
+import signal
 from collections.abc import Callable, Iterator
 
 import psutil
@@ -55,6 +56,20 @@ def test_a_program_that_hangs_is_replaced(make_launcher: MakeLauncher) -> None:
     hanging.suspend()
     launcher.fork(Lane.FAST)[1].close()
     assert not hanging.is_running()
+
+
+def test_a_cell_of_a_program_that_died_counts_as_killed_and_the_next_program_goes_on(
+    make_launcher: MakeLauncher,
+) -> None:
+    launcher = make_launcher(SERVER_MODULE)
+    pid, connection = launcher.fork(Lane.FAST)
+    connection.close()
+    (program,) = cell_servers(SERVER_MODULE)
+    program.kill()
+    launcher.fork(Lane.FAST)[1].close()
+    (another,) = cell_servers(SERVER_MODULE)
+    assert launcher.reap(pid) == -signal.SIGKILL
+    assert cell_servers(SERVER_MODULE) == [another]
 
 
 def test_a_program_that_cannot_start_costs_a_request_a_503(make_launcher: MakeLauncher) -> None:

@@ -15,7 +15,15 @@ from PIL import Image
 
 from benchmarks.costly_headers import gif_of_comments
 from benchmarks.services import wait_until
-from errors import BadImage, ClientGone, DeadlineExceeded, ImageTooLarge, ServiceError, UnsupportedFormat
+from errors import (
+    BadImage,
+    ClientGone,
+    DeadlineExceeded,
+    ImageTooLarge,
+    ServiceError,
+    ServiceUnavailable,
+    UnsupportedFormat,
+)
 from pictures import cell_pool, lanes
 from pictures.cell_pool import CellPool
 from pictures.confinement import Confinement
@@ -24,10 +32,11 @@ from pictures.observers import CellEnd, DecodingObserver, Lane
 from settings import Settings
 from tests.conftest import CASTLE, MakeSettings, picture
 from tests.support.bad_pictures import saved
-from tests.support.cell_servers import cell_servers
+from tests.support.cell_servers import cell_servers, has_ended
 from tests.support.faulty_cell_server import SLOW_TWICE
 
 FAULTY = "tests.support.faulty_cell_server"
+IDLE_CELLS = 4
 CORES = len(os.sched_getaffinity(0))
 
 
@@ -117,8 +126,9 @@ def test_errors_come_through_as_they_are(
         (SLOW_TWICE, ImageTooLarge, r"more than 0\.5 s", [(Lane.FAST, CellEnd.TIME), (Lane.SLOW, CellEnd.TIME)]),
         (b"allocate", ImageTooLarge, "memory", []),
         (b"lie", BadImage, "crashed", [(Lane.FAST, CellEnd.CRASH)]),
+        (b"nonsense", BadImage, "crashed", [(Lane.FAST, CellEnd.CRASH)]),
     ],
-    ids=["crash", "exit", "loop", "slow twice", "allocate", "lie"],
+    ids=["crash", "exit", "loop", "slow twice", "allocate", "lie", "nonsense"],
 )
 def test_a_picture_that_breaks_its_cell_gets_an_error_and_the_next_one_a_new_cell(
     upload: bytes,
@@ -193,13 +203,6 @@ def cells() -> list[psutil.Process]:
     return found
 
 
-def has_ended(process: psutil.Process) -> bool:
-    try:
-        return bool(process.status() == psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return True
-
-
 def kill_cells() -> bool:
     for cell in cells():
         with suppress(psutil.NoSuchProcess):  # it has just ended
@@ -225,6 +228,58 @@ def test_when_the_server_of_the_cells_is_killed_another_one_is_started(pool: Cel
     assert is_good(pool)
     (another,) = cell_servers(FAULTY)
     assert another.pid != server.pid
+
+
+def start_idle_cells(pool: CellPool) -> list[psutil.Process]:
+    """Have the pool keep as many idle cells as after that many requests at once; return them."""
+    fast = pool._lanes[Lane.FAST]
+    fast._idle.extend(fast._launcher.fork(Lane.FAST) for _ in range(IDLE_CELLS))
+    return cells()
+
+
+def test_idle_cells_that_somebody_kills_cost_nobody_an_answer(pool: CellPool) -> None:
+    idle = start_idle_cells(pool)
+    assert len(idle) == IDLE_CELLS
+    kill_cells()
+    wait_until(lambda: all(map(has_ended, idle)))
+    assert all(is_good(pool) for _ in range(IDLE_CELLS + 1))
+
+
+def test_a_server_of_the_cells_that_somebody_kills_costs_no_request_an_answer(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: range(IDLE_CELLS))
+    with closing(CellPool(settings, server_module=FAULTY)) as pool, ThreadPoolExecutor(IDLE_CELLS) as clients:
+        idle = start_idle_cells(pool)
+        (server,) = cell_servers(FAULTY)
+        server.kill()
+        wait_until(lambda: all(map(has_ended, idle)))
+        assert all(clients.map(is_good, [pool] * 3 * IDLE_CELLS))
+        (another,) = cell_servers(FAULTY)
+        assert another.pid != server.pid
+
+
+def test_a_picture_whose_cells_somebody_kills_twice_is_refused_for_now_but_not_called_damaged(
+    pool: CellPool, recorder: Recorder
+) -> None:
+    with ThreadPoolExecutor(1) as client:
+        decoding = client.submit(pool.decode, b"wait", lambda: False)
+        wait_until(lambda: kill_cells() and decoding.done())
+    with pytest.raises(ServiceUnavailable, match="were killed; try again") as refusal:
+        decoding.result()
+    assert refusal.value.headers == {"Retry-After": "1"}
+    assert recorder.ends == [(Lane.FAST, CellEnd.KILLED)] * 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP])
+def test_what_tells_a_web_server_to_stop_leaves_its_cells_to_the_requests_in_hand(number: int, pool: CellPool) -> None:
+    assert is_good(pool)
+    processes = [*cell_servers(FAULTY), *cells()]
+    assert len(processes) == 2
+    for process in processes:
+        process.send_signal(number)
+    assert is_good(pool)
+    assert [*cell_servers(FAULTY), *cells()] == processes
 
 
 def test_a_cell_knows_no_secret_and_has_no_file_but_its_socket(pool: CellPool, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """HTTP clients that send pictures of one colour."""
 
+import re
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -36,3 +37,10 @@ def posting(url: str, *colours: str) -> Iterator[list["Future[requests.Response]
     """Send pictures from threads, and yield the futures of the responses."""
     with ThreadPoolExecutor(len(colours)) as pool:
         yield [pool.submit(post, url, colour) for colour in colours]
+
+
+def requests_in_progress(url: str) -> int:
+    """Return how many requests a web server says that it has in hand."""
+    metrics = requests.get(f"{url}/metrics", timeout=60).text
+    (line,) = re.findall(r"^classifier_http_requests_in_progress (.*)$", metrics, re.MULTILINE)
+    return int(float(line))

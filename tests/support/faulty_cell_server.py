@@ -58,6 +58,16 @@ def _dribble() -> None:
     vars(cell)["send_message"] = send
 
 
+def _send_nonsense() -> None:
+    """Answer with what is no message, and live on."""
+
+    def send(connection: socket.socket, _message: Message) -> None:
+        connection.sendall(b"\xff" * 64)
+        threading.Event().wait()
+
+    vars(cell)["send_message"] = send
+
+
 def _tell(what: object) -> NoReturn:
     raise BadImage(str(what))
 
@@ -108,6 +118,7 @@ HARM: dict[bytes, Callable[[], object]] = {
     b"start a thread": lambda: threading.Thread(target=_burn, args=[0.001]).start(),
     SLOW_TWICE: _slow_twice,
     b"boast": _boast,
+    b"nonsense": _send_nonsense,
     b"lie": lambda: cell._ERRORS.clear(),
 }
 
