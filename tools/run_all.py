@@ -45,8 +45,10 @@ def main() -> int:
     parser.add_argument("--demo", action="store_true", help="on a free port, show what it does in a minute, then stop")
     demo = parser.parse_args().demo
     settings = load_settings()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # else it was started by nohup
+        signal.signal(signal.SIGHUP, _stop)
     _check_temporary_folder()
     listener = _listen(settings, demo)
     url = service_url(settings.host, listener.getsockname()[1])
@@ -100,7 +102,10 @@ def _parts(
     # Each line names its process and time already.
     command = [sys.executable, "-m", "honcho", *options, "start", "--port", str(port), "--no-prefix"]
     with offered(listener) as offer:
-        process = subprocess.Popen(command, cwd=PROJECT_DIR, env=environment | offer, stdout=subprocess.PIPE)
+        # In a session of its own: a terminal that closes would end honcho at once, and leave its processes running.
+        process = subprocess.Popen(
+            command, cwd=PROJECT_DIR, env=environment | offer, stdout=subprocess.PIPE, start_new_session=True
+        )
         output = cast(IO[bytes], process.stdout)
         copying = copy_output(output, as_json=settings.log_format == "json")
         try:

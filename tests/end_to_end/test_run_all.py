@@ -37,7 +37,8 @@ def test_one_command_starts_everything_and_one_signal_stops_it(number: int, serv
     assert f"open http://127.0.0.1:{port} in a browser" in everything.output
     assert answers(f"http://127.0.0.1:{port}/readyz")
     (redis_server,) = redis_servers_of(everything)
-    everything.signal_group(number) if number == signal.SIGINT else everything.popen.send_signal(number)
+    # SIGINT and SIGHUP as a terminal sends them.
+    everything.popen.send_signal(number) if number == signal.SIGTERM else everything.signal_group(number)
     assert everything.popen.wait(30) == 0
     assert services.running() == []
     assert not redis_server.exists()
