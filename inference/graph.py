@@ -7,7 +7,7 @@ from typing import Any
 
 from helpers import ImageShape
 from inference.keras_file import CannotLoad, one_line
-from inference.networks import ModelError, Network
+from inference.networks import ModelError, Network, reading
 from settings import Settings
 
 # Incremented whenever the graph that is built here changes, so that exported copies of it are made anew.
@@ -42,7 +42,7 @@ def fingerprint(network: Network, settings: Settings) -> str:
     made_by = [GRAPH_VERSION, *(f"{name} {version(name)}" for name in ("keras", "openvino"))]
     parts = [network.name, network.preprocess, network.output, settings.image_shape, made_by]
     digest = hashlib.sha256(json.dumps(parts).encode())
-    with network.file.open("rb") as file:
+    with reading(f"the weights' file {network.file}"), network.file.open("rb") as file:
         digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:16]
 

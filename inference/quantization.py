@@ -22,7 +22,7 @@ from inference.agreement import Agreement, compare
 from inference.engine import Pixels
 from inference.graph import fingerprint
 from inference.model_cache import ModelCache
-from inference.networks import ModelError, Network
+from inference.networks import ModelError, Network, reading
 from inference.openvino_engine import OpenvinoEngine
 from inference.openvino_export import MODEL_FILE, ensure_exported, openvino_core, save_model
 from inference.precision import Precision
@@ -71,9 +71,12 @@ def _calibration_files(folder: Path | None) -> list[Path]:
     """Return all files below the folder, except hidden ones; of many, a sample that is spread evenly over them."""
     if folder is None:
         raise ModelError("PRECISION=int8 needs CALIBRATION_DIR, a folder with pictures such as the service will get")
-    folder = folder.expanduser()
-    if not folder.is_dir():
-        raise ModelError(f"CALIBRATION_DIR={folder}: no such folder; it holds pictures such as the service will get")
+    with reading(f"CALIBRATION_DIR={folder}"):
+        folder = folder.expanduser()
+        if not folder.is_dir():
+            raise ModelError(
+                f"CALIBRATION_DIR={folder}: no such folder; it holds pictures such as the service will get"
+            )
     names = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     files = [folder / name for name in names if not any(part.startswith(".") for part in name.parts)]
     if len(files) < 2:

@@ -99,14 +99,14 @@ def _open(url: str, timeout_s: float) -> requests.Response:
 
     Raises:
         TimeoutError: the host has not answered in that time.
-        requests.RequestException: it cannot be reached.
+        OSError: it cannot be reached.
     """
-    outcome: SimpleQueue[requests.Response | requests.RequestException] = SimpleQueue()
+    outcome: SimpleQueue[requests.Response | OSError] = SimpleQueue()
 
     def request() -> None:
         try:
             outcome.put(requests.get(url, stream=True, timeout=(timeout_s, READ_TIMEOUT_S)))
-        except requests.RequestException as error:
+        except OSError as error:  # such as RequestException, or a REQUESTS_CA_BUNDLE that is not there
             outcome.put(error)
 
     # A daemon, since nothing interrupts a resolver; it ends by itself, with the process at the latest.
@@ -115,6 +115,6 @@ def _open(url: str, timeout_s: float) -> requests.Response:
         result = outcome.get(timeout=timeout_s)
     except Empty:
         raise TimeoutError(f"no answer within {timeout_s:g} s") from None
-    if isinstance(result, requests.RequestException):
+    if isinstance(result, OSError):
         raise result
     return result

@@ -180,6 +180,22 @@ def test_labels_are_in_any_language_and_must_be_utf_8(make_network: MakeNetwork,
         load(file, labels=labels)
 
 
+@pytest.mark.parametrize(
+    ("labels", "reason"),
+    [("/proc/self/mem", "Input/output error"), ("~nobody-x/labels.txt", "Could not determine home directory")],
+)
+def test_labels_that_cannot_be_read_are_named(labels: str, reason: str, make_network: MakeNetwork, load: Load) -> None:
+    with pytest.raises(ModelError, match=f"LABELS={labels} cannot be read: {reason}"):
+        load(make_network(2, "softmax"), labels=labels)
+
+
+def test_a_network_in_the_home_of_nobody_is_named(load: Load) -> None:
+    with pytest.raises(
+        ModelError, match=r"MODEL=~nobody-x/n\.keras cannot be read: Could not determine home directory"
+    ):
+        load(Path("~nobody-x/n.keras"))
+
+
 @pytest.mark.parametrize(("top_classes", "count"), [(1, 1), (3, 3), ("all", 7), (100, 7)])
 def test_as_many_classes_are_named_as_asked_for(
     top_classes: object, count: int, make_network: MakeNetwork, load: Load

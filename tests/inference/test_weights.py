@@ -172,3 +172,12 @@ def test_without_a_network_the_error_says_where_to_put_the_file(cache: Path) -> 
 def test_a_file_that_the_host_does_not_have_is_an_error_too(url: str) -> None:
     with pytest.raises(WeightsUnavailable):
         find_weights(WeightsFile(NAME, url.replace("weights.h5", "other.h5"), MD5), timeout_s=60)
+
+
+def test_a_bundle_of_certificates_that_is_missing_is_the_reason(
+    url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such.pem")
+    with pytest.raises(WeightsUnavailable):
+        find_weights(WeightsFile(NAME, url.replace("http://", "https://"), MD5), 60)
+    assert "/no/such.pem" in str(caplog.records[-1].fields["error"])  # type: ignore[attr-defined]
