@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from helpers import Crop, ImageShape
 from keras_networks import KERAS_NETWORKS, PREFIX, keras_network
-from project import ENV_FILE_NOT_TEXT, PROJECT_DIR
+from project import PROJECT_DIR, reading_env_file
 from redis_url import check_redis_url
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -149,6 +149,8 @@ class Settings(BaseSettings):
         """Refuse a list without a key in it, which would admit everybody."""
         if value.get_secret_value() and not value.get_secret_value().replace(",", " ").split():
             raise ValueError("contains no key")
+        if not (value.get_secret_value().isascii() and value.get_secret_value().isprintable()):
+            raise ValueError("may only have printable characters of ASCII, as other ones reach no server unchanged")
         return value
 
     @field_validator("rate_limit")
@@ -218,11 +220,10 @@ def install_command(requirements: str) -> str:
 def load_settings() -> Settings:
     """Read the settings; an invalid one ends the program with one line that names it (and never shows its value)."""
     try:
-        return Settings()
+        with reading_env_file():
+            return Settings()
     except ValidationError as error:
         sys.exit(f"wrong setting: {_explain(error.errors(include_url=False, include_input=False))}")
-    except UnicodeDecodeError:
-        sys.exit(ENV_FILE_NOT_TEXT)
 
 
 def _explain(errors: list[ErrorDetails]) -> str:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
-from project import ENV_FILE_NOT_TEXT, PROJECT_DIR, VERSION
+from project import PROJECT_DIR, VERSION, reading_env_file
 
 DEFAULT_IMAGE = PROJECT_DIR / "castle_image.jpg"
 HIGHEST_PORT = 65535
@@ -31,10 +31,8 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _variables() -> dict[str, str | None]:
-    try:
+    with reading_env_file():
         in_file = dotenv_values(PROJECT_DIR / ".env")
-    except UnicodeDecodeError:
-        sys.exit(ENV_FILE_NOT_TEXT)
     return {name.upper(): value for name, value in in_file.items()} | os.environ
 
 

@@ -100,6 +100,11 @@ def test_an_invalid_value_ends_the_program_with_one_line_that_names_the_setting(
         ("BATCH_SIZE", "0", "Input should be 'auto' or greater than or equal to 1"),
         ("BATCH_SIZE", "x", "Input should be 'auto' or a valid integer, unable to parse string as an integer"),
         ("TOP_CLASSES", "0", "Input should be 'all' or greater than or equal to 1"),
+        (
+            "API_KEYS",
+            "schlüssel",
+            "may only have printable characters of ASCII, as other ones reach no server unchanged",
+        ),
         ("RATE_LIMIT", "hunter2", "must be limits such as 10/second;1000/hour"),
     ],
 )

@@ -63,6 +63,13 @@ def test_an_env_file_that_is_not_utf_8_is_refused_in_one_line(encoding: str, pro
     assert str(stopped.value) == ".env is not text in UTF-8; save it as UTF-8"
 
 
+def test_an_env_file_that_cannot_be_read_is_refused_in_one_line(project: Path) -> None:
+    (project / ".env").symlink_to("/proc/self/mem")
+    with pytest.raises(SystemExit) as stopped:
+        parsed()
+    assert str(stopped.value) == ".env cannot be read: Input/output error"
+
+
 @pytest.mark.parametrize("ending", ["", "/", "/predict", "/predict/"])
 def test_an_address_is_understood_with_and_without_its_path(ending: str) -> None:
     assert base_url(f"http://127.0.0.1:5000{ending}") == "http://127.0.0.1:5000"
