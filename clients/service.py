@@ -15,6 +15,8 @@ LOOK_INTERVAL_S = 0.25
 # With these, Retry-After tells when the service expects to be available again.
 BUSY = (429, 503)
 STRANGER = "what answers there is not the picture classifier"
+# A load balancer answers with these what it does not pass on, mostly in HTML.
+FROM_LOAD_BALANCERS = (413, 429, 500, 502, 503, 504)
 
 
 class Service:
@@ -68,7 +70,7 @@ class Service:
             response = send_again(post, left_s, lambda wait_s: on_retry("No answer: the connection broke.", wait_s))
             wait_s = _retry_after_s(response)
             if wait_s is None or time.monotonic() + wait_s > end:
-                return _fields(response)
+                return _answer(response)
             on_retry(_detail(response), wait_s)
             time.sleep(wait_s)
 
@@ -114,6 +116,21 @@ def explain(error: requests.RequestException) -> str:
     if isinstance(error, requests.ConnectionError) and not isinstance(error, requests.exceptions.SSLError):
         return "nobody answers there; `make run` starts the service"
     return str(error)
+
+
+def _answer(response: requests.Response) -> dict[str, Any]:
+    """Return what the service says, or what lies before it, of which only the status counts.
+
+    Raises:
+        requests.RequestException: neither has answered.
+    """
+    try:
+        return _fields(response)
+    except requests.RequestException:
+        if response.status_code not in FROM_LOAD_BALANCERS:
+            raise
+        detail = f"HTTP status {response.status_code}, which is not from the service itself"
+        return {"success": False, "status": response.status_code, "detail": detail}
 
 
 def _fields(response: requests.Response) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import requests
 
 from clients.picture_files import find_pictures
+from clients.rows import one_line
 from clients.service import Service, explain
 from clients.stop_signal import INTERRUPTED
 
@@ -64,7 +65,7 @@ class SimpleClient:
         if self.as_json:
             print(json.dumps({"image": image} | answer), flush=True)
         elif good:
-            lines = [f"{image}:"] if with_name else []
+            lines = [f"{one_line(image)}:"] if with_name else []
             for rank, prediction in enumerate(answer["predictions"], start=1):
                 lines.append(f"{rank}. {prediction['label']}: {prediction['probability']:.4f}")
             print("\n".join(lines), flush=True)

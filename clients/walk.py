@@ -129,8 +129,8 @@ def _matching(folder: str, parts: list[str]) -> Iterator[Found]:
             pending.pop()
         elif rest:
             pending.append((path, _steps(path, rest)))
-        elif os.path.lexists(path):
-            yield Found(path)
+        elif os.path.lexists(path or "."):
+            yield Found(path or ".")
 
 
 def _steps(folder: str, parts: list[str]) -> Iterator[tuple[str, list[str]]]:

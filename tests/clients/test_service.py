@@ -1,10 +1,14 @@
 """A client and a service that is busy, asks for a key, or lies behind a proxy; the service is made by hand."""
 
+import os
+from pathlib import Path
+
 import pytest
 import requests
 
 from benchmarks.services import run_script
 from clients.service import Service
+from tests.conftest import picture
 from tests.support.busy_service import Busy
 from tools.embedded_redis import free_port
 
@@ -32,6 +36,28 @@ def test_an_answered_request_is_not_sent_again(status: int, busy: Busy) -> None:
     busy.statuses = [status]
     assert run_script("simple_request.py", "--url", busy.url).returncode == 1
     assert len(busy.authorizations) == 1
+
+
+@pytest.mark.parametrize("status", [413, 502, 503])
+def test_a_picture_that_a_load_balancer_refuses_keeps_no_other_from_being_sent(
+    status: int, busy: Busy, tmp_path: Path
+) -> None:
+    pictures = [tmp_path / name for name in ("a.png", "b.png")]
+    for path in pictures:
+        path.write_bytes(picture())
+    busy.statuses, busy.problem, busy.retry_after = [status], b"<html>", None
+    done = run_script("simple_request.py", "--url", busy.url, *map(str, pictures))
+    assert (done.returncode, done.stdout) == (1, f"{pictures[1]}:\n1. red: 1.0000\n")
+    assert done.stderr == f"{pictures[0]}: HTTP status {status}, which is not from the service itself\n"
+
+
+def test_a_name_that_is_not_utf_8_is_printed_in_an_escaped_form(busy: Busy, tmp_path: Path) -> None:
+    for name in (b"a.png", b"b\xe4r.png"):
+        (tmp_path / os.fsdecode(name)).write_bytes(picture())
+    # As in most languages; in C and C.UTF-8 it would be lenient.
+    done = run_script("simple_request.py", "--url", busy.url, str(tmp_path), PYTHONIOENCODING="utf-8:strict")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"{tmp_path}/b\\udce4r.png:\n" in done.stdout
 
 
 def test_without_retries_a_busy_service_fails_the_picture_at_once(busy: Busy) -> None:

@@ -36,6 +36,12 @@ def test_the_pictures_below_a_folder_come_in_the_order_of_their_names(top: Path)
     assert paths(str(top)) == [f"{top.parent}/{path}" for path in expected]
 
 
+def test_a_pattern_for_everything_means_the_current_folder(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(top)
+    assert paths("**") == paths(".")
+    assert paths(".")
+
+
 def test_what_is_named_itself_is_taken_whatever_it_is_called(top: Path) -> None:
     assert paths("top/b/notes.txt", "top/.hidden", "no/such.jpg") == [
         "top/b/notes.txt",

@@ -15,6 +15,7 @@ class Busy(ThreadingHTTPServer):
         status_of: what it always answers to some bodies.
         ready: the answer of `/readyz`.
         answer: what it answers with 200.
+        problem: the answer to other statuses.
         answers: cleared, it keeps its clients waiting.
     """
 
@@ -24,6 +25,7 @@ class Busy(ThreadingHTTPServer):
         self.status_of: dict[bytes, int] = {}
         self.ready = b'{"ready": true}'
         self.answer = GOOD
+        self.problem = b'{"success": false, "detail": "of the service"}'
         self.retry_after: str | None = "0"
         self.authorizations: list[str | None] = []
         self.bodies: list[bytes] = []
@@ -46,8 +48,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.bodies.append(upload)
         self.server.authorizations.append(self.headers["Authorization"])
         status = self.server.status_of.get(upload) or self._next_status()
-        problem = b'{"success": false, "status": %d, "detail": "of the service"}' % status
-        body = self.server.answer if status == 200 else problem
+        body = self.server.answer if status == 200 else self.server.problem.replace(b"{", b'{"status": %d, ' % status)
         self.server.answers.wait()
         self._send(status, body)
 
