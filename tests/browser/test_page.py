@@ -176,6 +176,16 @@ def test_the_history_keeps_only_the_latest_pictures(page: Page) -> None:
     expect(page.locator("#history").get_by_role("img", name="49.png", exact=True)).to_have_count(1)
 
 
+def test_a_picture_that_was_forgotten_while_it_was_selected_can_be_tried_again(page: Page) -> None:
+    page.route("**/predict", lambda route: route.fulfill(status=500, json={"title": "Failed"}), times=1)
+    choose(page, *[file(f"{number}.png", picture("red", size=(2, 2))) for number in range(50)])
+    expect(page.locator("#history").get_by_role("img", name="1.png", exact=True)).to_have_count(0, timeout=60_000)
+    page.get_by_role("button", name="Try again").click()
+    expect(title(page)).to_have_text("pure red")
+    expect(page.locator("#history").get_by_role("img", name="0.png", exact=True)).to_have_js_property("naturalWidth", 2)
+    expect(history(page)).to_have_count(48)
+
+
 def test_the_part_that_the_network_sees_is_outlined(page_services: Services, open_page: OpenPage) -> None:
     page = open_page(page_services.start_web_server(CROP_MODE="center", CROP_PCT="0.5")[1])
     button(page, "Use the sample castle").click()

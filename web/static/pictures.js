@@ -38,8 +38,12 @@ export class Pictures extends EventTarget {
     if (waiting) this.#set(picture, "failed");
   }
 
-  /** Classify a failed picture again. */
+  /** Classify a failed picture again, which may have been forgotten while it was selected. */
   repeat(picture) {
+    if (!this.all.includes(picture)) {
+      picture.url = URL.createObjectURL(picture.file);
+      this.all.push(picture);
+    }
     this.#wait(picture);
     this.#run();
   }
