@@ -1,4 +1,4 @@
-"""Pixels: the shape that a network takes, how a picture is cropped to it, and pixels as text and back."""
+"""Pixels: the shape that a network takes, how a picture is cropped to it, pixels as text; and lists as text."""
 
 import binascii
 from typing import Literal, NamedTuple
@@ -38,6 +38,11 @@ class Crop(NamedTuple):
     def __str__(self) -> str:
         """Describe it, for the log and comparisons: `center 0.875` or `squash`."""
         return f"center {self.pct:g}" if self.mode == "center" else self.mode
+
+
+def split_list(text: str) -> list[str]:
+    """Return what a setting lists, separated by commas, spaces or ends of lines."""
+    return text.replace(",", " ").split()
 
 
 def encode_pixels(pixels: bytes) -> str:

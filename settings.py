@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_v
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from helpers import Crop, ImageShape
+from helpers import Crop, ImageShape, split_list
 from keras_networks import KERAS_NETWORKS, PREFIX, keras_network
 from project import PROJECT_DIR, reading_env_file
 from redis_url import check_redis_url
@@ -146,10 +146,11 @@ class Settings(BaseSettings):
     @field_validator("api_keys")
     @classmethod
     def check_api_keys(cls, value: SecretStr) -> SecretStr:
-        """Refuse a list without a key in it, which would admit everybody."""
-        if value.get_secret_value() and not value.get_secret_value().replace(",", " ").split():
+        """Refuse a list without a key in it, which would admit everybody, and keys that clients cannot send."""
+        keys = split_list(value.get_secret_value())
+        if value.get_secret_value() and not keys:
             raise ValueError("contains no key")
-        if not (value.get_secret_value().isascii() and value.get_secret_value().isprintable()):
+        if not all(key.isascii() and key.isprintable() for key in keys):
             raise ValueError("may only have printable characters of ASCII, as other ones reach no server unchanged")
         return value
 
@@ -171,7 +172,7 @@ class Settings(BaseSettings):
     @classmethod
     def check_cors_origins(cls, value: str) -> str:
         """Refuse what no browser sends as an origin."""
-        if not all(re.fullmatch(ORIGIN, each) for each in value.replace(",", " ").split()):
+        if not all(re.fullmatch(ORIGIN, each) for each in split_list(value)):
             raise ValueError("each must be `*` or an origin as https://example.com, in lower case and without a path")
         return value
 

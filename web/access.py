@@ -7,6 +7,7 @@ import redis
 from limits import RateLimitItem, RateLimitItemPerMinute, parse_many
 
 from errors import BadRequest, TooManyRequests, Unauthorized
+from helpers import split_list
 from jobs.connection import connect, redis_errors_as_unavailable
 from jobs.hang_detector import connect_impatiently
 from logger import log
@@ -24,7 +25,7 @@ class Access:
     """Checks each request before anything is done for it."""
 
     def __init__(self, settings: Settings) -> None:
-        self._keys = [_digest(key) for key in settings.api_keys.get_secret_value().replace(",", " ").split()]
+        self._keys = [_digest(key) for key in split_list(settings.api_keys.get_secret_value())]
         self._limits: list[RateLimitItem] = parse_many(settings.rate_limit) if settings.rate_limit else []
         self._requests = RequestCounter(settings, connect_impatiently(settings), self._limits)
         impatient = connect(settings, connect_timeout_s=WRONG_KEYS_TIMEOUT_S, socket_timeout_s=WRONG_KEYS_TIMEOUT_S)

@@ -2,6 +2,7 @@
 
 from flask import Flask, Response, request
 
+from helpers import split_list
 from settings import Settings
 
 # What our clients send: the API key, and a type such as image/jpeg.
@@ -14,7 +15,7 @@ PREFLIGHT_AGE_S = 7200
 
 def allow_origins(app: Flask, settings: Settings) -> None:
     """Let browsers give answers to pages of CORS_ORIGINS; Flask itself answers OPTIONS, and so preflights."""
-    origins = set(settings.cors_origins.replace(",", " ").split())
+    origins = set(split_list(settings.cors_origins))
     if not origins:
         return
 

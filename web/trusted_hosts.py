@@ -5,6 +5,7 @@ from werkzeug.exceptions import SecurityError
 from werkzeug.wsgi import get_host
 
 from errors import UntrustedHost
+from helpers import split_list
 from settings import Settings
 from web.health import HEALTH
 
@@ -15,7 +16,7 @@ def trust_hosts(app: Flask, settings: Settings) -> None:
     Not 400, which clients take for a bad picture. Probes may name any host: Kubernetes, load balancers and Prometheus
     name an address. Flask's own check knows no exception.
     """
-    hosts = settings.trusted_hosts.replace(",", " ").split()
+    hosts = split_list(settings.trusted_hosts)
     if not hosts:
         return
 

@@ -40,6 +40,11 @@ def test_without_api_keys_everybody_has_access(make_settings: MakeSettings) -> N
     assert post(http(make_settings())).status_code == 200
 
 
+def test_api_keys_may_stand_on_lines_as_in_a_file(make_settings: MakeSettings) -> None:
+    client = http(make_settings(api_keys="first\nsecond\n"))
+    assert [post(client, key).status_code for key in ("first", "second", "third")] == [200, 200, 401]
+
+
 @pytest.mark.parametrize("key", ["first", "second"])
 def test_each_of_the_api_keys_is_accepted(key: str, make_settings: MakeSettings) -> None:
     assert post(http(make_settings(api_keys="first, second")), key).status_code == 200
