@@ -1,12 +1,12 @@
 """Turns the bytes of a connection into whole requests, within limits."""
 
 from collections import deque
-from dataclasses import dataclass, field
 from enum import Enum, auto
 from http import HTTPStatus
 
 import httptools
 
+from http_server.incoming_request import IncomingRequest
 from http_server.limits import MAX_CHUNK_OVERHEAD_BYTES, MAX_HEAD_BYTES, MAX_HEADERS, MAX_TARGET_BYTES
 from http_server.request import Request, RequestRefused
 
@@ -25,32 +25,6 @@ class Stage(Enum):
     TRAILER = auto()
 
 
-@dataclass(slots=True)
-class _Message:
-    """A request that is being received."""
-
-    target: bytes = b""
-    headers: list[tuple[str, str]] = field(default_factory=list)
-    head_bytes: int = 0
-    # In one piece, since each of many small ones would take ten times its size.
-    body: bytearray = field(default_factory=bytearray)
-    body_bytes: int = 0
-    announced_bytes: int | None = None
-    # Read from the connection since this request's head or body began, as far as other portions than that hold it.
-    wire_bytes: int = 0
-    # What `wire_bytes` was when a chunk began of which no byte has come: the last chunk has none.
-    wire_bytes_at_chunk: int | None = None
-    is_delivered: bool = False
-
-    @property
-    def trailer_bytes(self) -> int:
-        """How much has come after the last chunk began, in later portions than that."""
-        return 0 if self.wire_bytes_at_chunk is None else self.wire_bytes - self.wire_bytes_at_chunk
-
-    def header(self, name: str) -> str:
-        return ",".join(value for header, value in self.headers if header == name)
-
-
 class RequestParser:
     """Collects requests in `whole`.
 
@@ -65,7 +39,7 @@ class RequestParser:
         self.stage = Stage.IDLE
         self.expects_continue = False
         self._max_body_bytes = max_body_bytes
-        self._message = _Message()
+        self._message = IncomingRequest()
         # It calls the methods whose names begin with `on_`.
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
 
@@ -139,11 +113,11 @@ class RequestParser:
         self.stop()
         self.expects_continue = False
         self.whole.clear()
-        self._message = _Message()
+        self._message = IncomingRequest()
 
     def on_message_begin(self) -> None:
         """Begin a request."""
-        self._message = _Message()
+        self._message = IncomingRequest()
         self.stage = Stage.HEAD
 
     def on_url(self, part: bytes) -> None:
@@ -224,7 +198,7 @@ class RequestParser:
         self._parser = httptools.HttpRequestParser(self)
         return "\r\n".join([*lines, "\r\n"]).encode("latin-1") + rest
 
-    def _check_head(self, message: _Message) -> None:
+    def _check_head(self, message: IncomingRequest) -> None:
         if self._version not in VERSIONS:
             raise RequestRefused(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "Send HTTP/1.1 or HTTP/1.0.")
         hosts = sum(name == "host" for name, _value in message.headers)
