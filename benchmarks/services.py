@@ -163,11 +163,12 @@ def redis_servers_of(process: Process) -> list[Path]:
 
     They are found by name, since Redis overwrites its environment.
     """
-    return [
-        Path("/proc") / str(child.pid)
-        for child in process_tree(process.popen.pid)[1:]
-        if child.name() in ("redis-server", "valkey-server")
-    ]
+    found = []
+    for child in process_tree(process.popen.pid)[1:]:
+        with contextlib.suppress(psutil.NoSuchProcess):  # a short command of a library, which has just ended
+            if child.name() in ("redis-server", "valkey-server"):
+                found.append(Path("/proc") / str(child.pid))
+    return found
 
 
 def answers(url: str) -> bool:

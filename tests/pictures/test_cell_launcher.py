@@ -31,6 +31,12 @@ def make_launcher(make_settings: MakeSettings) -> Iterator[MakeLauncher]:
         launcher.close()
 
 
+def program_of(launcher: CellLauncher) -> psutil.Process:
+    """Return the one program that this launcher has started, whatever others this process has."""
+    assert launcher._process
+    return psutil.Process(launcher._process.pid)
+
+
 def test_where_the_system_has_no_more_processes_the_request_is_refused_and_the_cells_go_on(
     make_launcher: MakeLauncher,
 ) -> None:
@@ -48,8 +54,7 @@ def test_where_the_system_has_no_more_processes_the_request_is_refused_and_the_c
 def test_a_program_that_hangs_is_replaced(make_launcher: MakeLauncher) -> None:
     launcher = make_launcher(SERVER_MODULE)
     launcher.fork(Lane.FAST)[1].close()
-    assert launcher._process
-    hanging = psutil.Process(launcher._process.pid)
+    hanging = program_of(launcher)
     assert launcher._control
     assert launcher._control.gettimeout() == REPLY_TIMEOUT_S
     launcher._control.settimeout(0.2)  # for the one that hangs; the next one gets the time that it needs to start
@@ -64,12 +69,14 @@ def test_a_cell_of_a_program_that_died_counts_as_killed_and_the_next_program_goe
     launcher = make_launcher(SERVER_MODULE)
     pid, connection = launcher.fork(Lane.FAST)
     connection.close()
-    (program,) = cell_servers(SERVER_MODULE)
+    program = program_of(launcher)
     program.kill()
     launcher.fork(Lane.FAST)[1].close()
-    (another,) = cell_servers(SERVER_MODULE)
+    another = program_of(launcher)
+    assert another != program
     assert launcher.reap(pid) == -signal.SIGKILL
-    assert cell_servers(SERVER_MODULE) == [another]
+    assert program_of(launcher) == another
+    assert another.is_running()
 
 
 def test_a_program_that_cannot_start_costs_a_request_a_503(make_launcher: MakeLauncher) -> None:
