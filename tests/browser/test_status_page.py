@@ -249,6 +249,23 @@ def test_the_history_survives_a_reload(page: Page, page_url: str) -> None:
     expect(page.locator("#rate svg")).to_have_attribute("aria-label", some)
 
 
+def test_a_pointer_on_a_chart_shows_the_values_of_that_time(page: Page) -> None:
+    page.add_init_script(
+        """const points = Array.from({ length: 80 }, (_, n) => ({ at: Date.now() / 1000 - 100 + n, depth: 7 }));
+        sessionStorage.setItem("status-history", JSON.stringify(points));"""
+    )
+    page.reload()
+    depth, end = page.locator("#queue .depth b"), page.locator("#queue .end")
+    expect(depth).to_have_text("0")
+    page.locator("#queue svg").hover()  # in the middle of two minutes
+    expect(depth).to_have_text("7")
+    expect(end).to_have_text(re.compile(r"^(1 min|5\d s) ago$"))
+    expect(page.locator("#queue .marker")).to_have_attribute("d", re.compile("^M"))
+    page.locator("#summary").hover()
+    expect(depth).to_have_text("0")
+    expect(end).to_have_text("now")
+
+
 def test_both_pages_link_to_each_other(page: Page) -> None:
     page.get_by_role("link", name="Classify pictures").click()
     page.get_by_role("link", name="Service status").click()

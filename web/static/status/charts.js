@@ -1,4 +1,6 @@
-// Draws figures over time as lines of an SVG.
+// Draws figures over time as lines of an SVG; a pointer on it shows the values of another time than now.
+
+import { span } from "./words.js";
 
 const [WIDTH, HEIGHT] = [600, 120];
 // Spans of the time axis, in seconds: the shortest that holds all points.
@@ -15,11 +17,16 @@ export class Chart {
   #lines;
   #area = svg("path", { class: "area" });
   #svg = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img" });
+  #marker = svg("path", { class: "marker" });
   #top = label("top");
   #start = label("start");
+  #end = label("end");
+  #shown = { points: [], now: 0, spanS: SPANS_S[0] };
+  // Where the pointer is on the time axis, from 0 to 1.
+  #pointer = null;
 
   /**
-   * @param {string} id of the figure; its elements of the series' classes show their last values
+   * @param {string} id of the figure; its elements of the series' classes show their values
    * @param {string[]} series names of figures in the history; the first one is filled
    * @param {(value: number) => string} format
    * @param {number} floor the least value that the whole height stands for
@@ -29,14 +36,16 @@ export class Chart {
     [this.#series, this.#format, this.#floor] = [series, format, floor];
     this.#lines = Object.fromEntries(series.map((name) => [name, svg("path", { class: `line ${name}` })]));
     const middle = svg("path", { class: "grid", d: `M0,${HEIGHT / 2}H${WIDTH}M0,0.5H${WIDTH}` });
-    this.#svg.append(middle, this.#area, ...Object.values(this.#lines));
+    this.#svg.append(middle, this.#area, ...Object.values(this.#lines), this.#marker);
     const plot = document.createElement("div");
     const axis = document.createElement("div");
     [plot.className, axis.className] = ["plot", "axis"];
     axis.setAttribute("aria-hidden", "true");
     plot.append(this.#svg, this.#top);
-    axis.append(this.#start, Object.assign(label("end"), { textContent: "now" }));
+    axis.append(this.#start, this.#end);
     this.#figure.append(plot, axis);
+    plot.addEventListener("pointermove", (event) => this.#pointAt(event.clientX));
+    plot.addEventListener("pointerleave", () => this.#pointAt(null));
   }
 
   /** Draw the points up to now. */
@@ -55,12 +64,31 @@ export class Chart {
       const isFlat = !isFirst && points.every((point) => !point[name]);
       this.#lines[name].setAttribute("d", isFlat ? "" : runs.map(line).join(""));
       if (isFirst) this.#area.setAttribute("d", runs.map(area).join(""));
-      const last = points.at(-1)?.[name];
-      this.#figure.querySelector(`.values .${name} b`).textContent = last == null ? "–" : this.#format(last);
     }
     this.#top.textContent = this.#format(top);
     this.#start.textContent = `${spanS / 60} min ago`;
     this.#describe(points, spanS);
+    this.#shown = { points, now, spanS };
+    this.#showValues();
+  }
+
+  #pointAt(clientX) {
+    const { left, width } = this.#svg.getBoundingClientRect();
+    this.#pointer = clientX === null ? null : (clientX - left) / width;
+    this.#showValues();
+  }
+
+  /** Show the values at the pointer's time, or else the last ones. */
+  #showValues() {
+    const { points, now, spanS } = this.#shown;
+    const point = this.#pointer === null ? points.at(-1) : nearest(points, now - spanS * (1 - this.#pointer));
+    for (const name of this.#series) {
+      const value = point?.[name];
+      this.#figure.querySelector(`.values .${name} b`).textContent = value == null ? "–" : this.#format(value);
+    }
+    const isPast = this.#pointer !== null && point;
+    this.#end.textContent = isPast ? `${span(now - point.at)} ago` : "now";
+    this.#marker.setAttribute("d", isPast ? `M${WIDTH * (1 - (now - point.at) / spanS)},0V${HEIGHT}` : "");
   }
 
   #describe(points, spanS) {
@@ -69,6 +97,12 @@ export class Chart {
     const title = this.#figure.querySelector("figcaption").textContent;
     this.#svg.setAttribute("aria-label", `${title} in the last ${spanS / 60} minutes: ${words.join(", ")}.`);
   }
+}
+
+/** The point whose time is the closest. */
+function nearest(points, at) {
+  const distance = (point) => Math.abs(point.at - at);
+  return points.reduce((best, point) => (distance(point) < distance(best) ? point : best), points[0]);
 }
 
 /** Runs of points that have the figure, without gaps in time. */
