@@ -88,21 +88,33 @@ def settings(fleet: ReplicatedRedis, certificate: tuple[Path, Path], colour_sett
     )
 
 
+def asked(url: str, colour: str) -> str:
+    """Have a picture classified; where the machine is busy, Sentinels may have started one more election."""
+    answers = []
+
+    def is_answered() -> bool:
+        answers.append(post(url, colour))
+        return answers[-1].status_code != 503
+
+    wait_until(is_answered)
+    return label(answers[-1])
+
+
 def test_the_service_outlives_its_master_over_tls_with_only_the_documented_rights(
     fleet: ReplicatedRedis, services: Services
 ) -> None:
     worker = services.start_worker()
     web_server, url = services.start_web_server()
-    assert label(post(url, "red")) == "red"
+    assert asked(url, "red") == "red"
     old = fleet.live_master()
     old.kill()
     refused = post(url, "blue")
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
     wait_until(lambda: fleet.master() not in (None, old))
     elected = time.monotonic()
-    wait_until(lambda: post(url, "blue").status_code == 200)
+    assert asked(url, "blue") == "blue"
     assert time.monotonic() - elected < BACK_WITHIN_S
-    assert label(post(url, "green")) == "green"
+    assert asked(url, "green") == "green"
     clients = [*fleet.sentinel_clients, *(server.client for server in fleet.servers if server.running)]
     assert [client.acl_log() for client in clients] == [[]] * len(clients)
     for output in (worker.output, web_server.output):
@@ -117,7 +129,7 @@ def test_a_process_of_a_web_server_that_is_started_again_knows_the_master_while_
     fleet.repair()
     services.start_worker()
     web_server, url = services.start_web_server()
-    assert label(post(url, "red")) == "red"
+    assert asked(url, "red") == "red"
     for sentinel in fleet.sentinels:
         sentinel.kill()
     (process,) = psutil.Process(web_server.popen.pid).children()
