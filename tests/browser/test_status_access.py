@@ -8,7 +8,7 @@ import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from benchmarks.services import Services
+from benchmarks.services import Services, wait_until
 from jobs.heartbeat import Heartbeat
 from jobs.protocol import WorkerInfo
 from settings import Settings
@@ -72,6 +72,8 @@ def test_a_narrow_screen_holds_the_longest_numbers(open_page: OpenPage, page_url
 
 
 def test_figures_that_change_every_second_are_not_announced(open_page: OpenPage, page_url: str) -> None:
+    # No worker of another test, whose end would be announced.
+    wait_until(lambda: len(requests.get(f"{page_url}/status.json", timeout=60).json()["workers"]) == 1)
     page = open_page(f"{page_url}/status")
     expect(summary(page)).to_have_attribute("data-state", GOOD)
     with load(page_url):

@@ -18,13 +18,12 @@ from tests.support.bad_pictures import frames, gray_tiff, zeros
 from tests.support.bad_requests import HOSTILE_PATH, MAX_BYTES, REQUESTS, TOO_MANY_BYTES, Request
 from tests.support.bad_uploads import AREA, COSTLY_PICTURES, DEFLATE, PICTURES, SIDE
 from tests.support.raw_http import End, Reply, chunked, exchange, form, request, typed
+from web.spare_memory import KEPT_BYTES
 
 MB = 1_000_000
 # Of all accepted pictures, a WebP of 50 million pixels takes most memory. At 4 bytes per pixel, two canvases of the
 # decoder, a copy of the result and Pillow's own image are 800 MB. The rest is Python, and the upload with its copies.
 PEAK_BYTES = 1100 * MB
-# What may remain afterwards: modules that were imported, and what the allocator keeps for each thread: 28 to 67 MB.
-KEPT_BYTES = 100 * MB
 
 
 @dataclass
@@ -166,4 +165,5 @@ def test_the_memory_of_large_pictures_is_released(server: WebServer) -> None:
     with ThreadPoolExecutor(8) as pool:
         for reply in pool.map(lambda _: exchange(server.port, large), range(8)):
             check(reply, 200, "black")
-    wait_until(lambda: server.memory("VmRSS") < server.memory_at_start + KEPT_BYTES)
+    # It keeps so much on purpose, beside what it has loaded and allocated for good since its start.
+    wait_until(lambda: server.memory("VmRSS") < server.memory_at_start + 2 * KEPT_BYTES)

@@ -103,6 +103,9 @@ def asked(url: str, colour: str) -> str:
 def test_the_service_outlives_its_master_over_tls_with_only_the_documented_rights(
     fleet: ReplicatedRedis, services: Services
 ) -> None:
+    fleet.repair()
+    for client in (*fleet.sentinel_clients, *(server.client for server in fleet.servers)):
+        client.acl_log_reset()
     worker = services.start_worker()
     web_server, url = services.start_web_server()
     assert asked(url, "red") == "red"
