@@ -221,7 +221,7 @@ def install_command(requirements: str) -> str:
 def load_settings() -> Settings:
     """Read the settings; an invalid one ends the program with one line that names it (and never shows its value)."""
     try:
-        with reading_env_file():
+        with reading_env_file(Path(str(Settings.model_config["env_file"]))):
             return Settings()
     except ValidationError as error:
         sys.exit(f"wrong setting: {_explain(error.errors(include_url=False, include_input=False))}")

@@ -31,8 +31,9 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _variables() -> dict[str, str | None]:
-    with reading_env_file():
-        in_file = dotenv_values(PROJECT_DIR / ".env")
+    env_file = PROJECT_DIR / ".env"
+    with reading_env_file(env_file):
+        in_file = dotenv_values(env_file)
     return {name.upper(): value for name, value in in_file.items()} | os.environ
 
 

@@ -146,6 +146,29 @@ def test_an_env_file_that_is_not_utf_8_is_refused_in_one_line(
     assert str(stopped.value) == ".env is not text in UTF-8; save it as UTF-8"
 
 
+@pytest.mark.parametrize(
+    "line", ['API_KEYS="secret,other', "API_KEYS='secret", "API_KEYS secret", "API_KEYS: secret", "API_KEYS", "=secret"]
+)
+def test_a_line_of_the_env_file_that_sets_nothing_is_refused_by_its_number_and_never_shown(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text(f"# Ports\nPORT=6001\n\n{line}\nHOST=0.0.0.0\n")
+    monkeypatch.setitem(Settings.model_config, "env_file", tmp_path / ".env")
+    with pytest.raises(SystemExit) as stopped:
+        load_settings()
+    assert str(stopped.value) == ".env, line 4, is not of the form NAME=value; is a quote not closed?"
+
+
+def test_an_env_file_may_have_comments_blank_lines_exports_quotes_and_the_marks_of_windows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = ["# comment", "", "  export PORT = 6001  # why", "HOST='::1'", 'KEY_PREFIX="a b" # c', "IMAGE_QUEUE=", "  "]
+    (tmp_path / ".env").write_text("\ufeff" + "\r\n".join(lines), newline="")
+    monkeypatch.setitem(Settings.model_config, "env_file", tmp_path / ".env")
+    settings = load_settings()
+    assert (settings.port, settings.host, settings.key_prefix) == (6001, "::1", "a b")
+
+
 def test_unknown_names_in_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODELL", "x")
     assert Settings(_env_file=None).model == "auto"  # type: ignore[call-arg]

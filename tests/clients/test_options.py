@@ -70,6 +70,13 @@ def test_an_env_file_that_cannot_be_read_is_refused_in_one_line(project: Path) -
     assert str(stopped.value) == ".env cannot be read: Input/output error"
 
 
+def test_a_line_of_the_env_file_that_sets_nothing_is_refused(project: Path) -> None:
+    (project / ".env").write_text("PORT=6001\nAPI_KEY='secret\n")
+    with pytest.raises(SystemExit) as stopped:
+        parsed()
+    assert str(stopped.value) == ".env, line 2, is not of the form NAME=value; is a quote not closed?"
+
+
 @pytest.mark.parametrize("ending", ["", "/", "/predict", "/predict/"])
 def test_an_address_is_understood_with_and_without_its_path(ending: str) -> None:
     assert base_url(f"http://127.0.0.1:5000{ending}") == "http://127.0.0.1:5000"
