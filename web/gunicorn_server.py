@@ -126,10 +126,11 @@ class _ServerProcess(Worker):  # type: ignore[misc]
         super().__init__(*arguments)
 
     def init_signals(self) -> None:
-        """Leave signals to the event loop."""
+        """Leave signals to the event loop, and those that do not stop a process to gunicorn's parent process."""
         for number in STOP_SIGNALS:
             signal.signal(number, signal.SIG_DFL)
-        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+        for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+            signal.signal(number, signal.SIG_IGN)
 
     def run(self) -> None:
         """Serve until gunicorn says stop, or has gone."""

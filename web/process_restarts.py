@@ -1,5 +1,9 @@
-"""Restarts of a web server's processes: at once after a single death, with growing pauses when they die young."""
+"""Restarts of a web server's processes: at once after a single death, with growing pauses when they die young.
 
+And the signals of their parent process that would otherwise start them anew.
+"""
+
+import signal
 import time
 from collections.abc import Callable
 
@@ -54,7 +58,7 @@ class RestartPauses:
 class PatientArbiter(Arbiter):  # type: ignore[misc]
     """gunicorn's parent process, which looks once a second for processes to start, and here lets some looks pass.
 
-    So nothing waits, and signals are handled as always. `pauses` hears of each end by gunicorn's hook `child_exit`.
+    So nothing waits, and signals are handled meanwhile. `pauses` hears of each end by gunicorn's hook `child_exit`.
     """
 
     def __init__(self, app: object, pauses: RestartPauses) -> None:
@@ -70,3 +74,18 @@ class PatientArbiter(Arbiter):  # type: ignore[misc]
         self._is_pausing = left_s > 0
         if not left_s:
             super().spawn_workers()
+
+    def init_signals(self) -> None:
+        """Handle signals, except a SIGHUP that is ignored already."""
+        on_hang_up = signal.getsignal(signal.SIGHUP)
+        super().init_signals()
+        if on_hang_up == signal.SIG_IGN:  # it was started by nohup
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def handle_hup(self) -> None:
+        """Stop as at SIGTERM: the settings are read only once, so gunicorn has nothing to reload."""
+        self.handle_term()
+
+    def handle_usr2(self) -> None:
+        """Start no second server beside this one, which keeps its port."""
+        log("signal_ignored", level="warning", signal="SIGUSR2")

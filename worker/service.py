@@ -120,7 +120,10 @@ def _end_stuck_process(stalled_s: float) -> None:
 
 
 def _on_stop_signal(act: Callable[[], object]) -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # else it was started by nohup
+        numbers.append(signal.SIGHUP)
+    for number in numbers:
         signal.signal(number, lambda _number, _frame: act())
 
 

@@ -40,7 +40,7 @@ def test_new_connections_are_refused_while_requests_in_hand_are_answered(service
     assert web_server.popen.wait(30) == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_picture_is_still_decoded_and_answered_when_all_processes_are_told_to_stop(
     number: int, services: Services
 ) -> None:
