@@ -17,7 +17,9 @@ from keras_networks import KERAS_NETWORKS, PREFIX, keras_network
 from project import PROJECT_DIR, reading_env_file
 from redis_url import check_redis_url
 
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+DAY_S = 24 * 3600
+# Clocks and time-outs of the system overflow at numbers that are much larger than a day.
+Seconds = Annotated[float, Field(gt=0, le=DAY_S, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -36,6 +38,9 @@ NETWORK_FILES = (".keras", ".h5", ".hdf5")
 IMAGE_SIZE = 224
 # RFC 6454, section 7; browsers write hosts in lower case.
 ORIGIN = r"\*|[a-z][a-z0-9+.-]*://[^/?#\sA-Z]+"
+# What Werkzeug may find equal to a `Host`: it ignores the port, and converts what is not ASCII.
+LABEL = r"(?:[^\W_A-Z]|-)+"
+HOST = rf"\.?{LABEL}(?:\.{LABEL})*\.?(?::\d+)?"
 
 
 class Settings(BaseSettings):
@@ -81,7 +86,7 @@ class Settings(BaseSettings):
 
     request_timeout_s: Seconds = 30
     poll_interval_s: Seconds = 1
-    result_ttl_s: Count = 60
+    result_ttl_s: Annotated[int, Field(ge=1, le=DAY_S)] = 60
     # There is a heartbeat a second, and the set of workers expires after a minute.
     heartbeat_ttl_s: Annotated[float, Field(ge=2, le=60)] = 3
     worker_grace_s: Annotated[float, Field(ge=2, le=60)] = 10
@@ -104,7 +109,7 @@ class Settings(BaseSettings):
     max_image_side: Count = 65_535
 
     # 0 disables the cache; at most a year.
-    cache_ttl_s: Annotated[int, Field(ge=0, le=365 * 24 * 3600)] = 0
+    cache_ttl_s: Annotated[int, Field(ge=0, le=365 * DAY_S)] = 0
 
     # Secrets, separated by commas.
     api_keys: SecretStr = SecretStr("")
@@ -157,15 +162,25 @@ class Settings(BaseSettings):
     @field_validator("rate_limit")
     @classmethod
     def check_rate_limit(cls, value: str) -> str:
-        """Refuse a limit that the library of that name cannot parse."""
+        """Refuse a limit that the library of that name cannot parse, or that no request is within."""
         if value:
             from limits import parse_many
 
             try:
-                parse_many(value)
+                if not all(limit.amount for limit in parse_many(value)):
+                    raise ValueError
             except ValueError:
                 # From None, since the message quotes the value.
                 raise ValueError("must be limits such as 10/second;1000/hour") from None
+        return value
+
+    @field_validator("trusted_hosts")
+    @classmethod
+    def check_trusted_hosts(cls, value: str) -> str:
+        """Refuse a list without a host in it, which would trust any, and what no `Host` is equal to."""
+        hosts = split_list(value)
+        if (value and not hosts) or not all(re.fullmatch(HOST, each) for each in hosts):
+            raise ValueError("each must be a name or an IPv4 address, in lower case, or .example.com for all below it")
         return value
 
     @field_validator("cors_origins")

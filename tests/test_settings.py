@@ -62,10 +62,22 @@ def test_the_environment_overrides_the_env_file(tmp_path: Path, monkeypatch: pyt
         ("BATCH_SIZE", "0"),
         ("REQUEST_TIMEOUT_S", "-1"),
         ("REQUEST_TIMEOUT_S", "inf"),
+        ("REQUEST_TIMEOUT_S", "1e12"),
+        ("RESULT_TTL_S", "1000000000000000"),
         ("REDIS_URL", "http://127.0.0.1"),
         ("REDIS_URL", "redis://127.0.0.1:port/0"),
         ("LOG_LEVEL", "loud"),
         ("RATE_LIMIT", "often"),
+        ("RATE_LIMIT", "0/second"),
+        ("RATE_LIMIT", "10/second;0/hour"),
+        ("TRUSTED_HOSTS", "*"),
+        ("TRUSTED_HOSTS", "*.example.com"),
+        ("TRUSTED_HOSTS", "https://127.0.0.1"),
+        ("TRUSTED_HOSTS", "localhost, Example.com"),
+        ("TRUSTED_HOSTS", "localhost, example.com/predict"),
+        ("TRUSTED_HOSTS", "a..b"),
+        ("TRUSTED_HOSTS", "[::1]"),
+        ("TRUSTED_HOSTS", " , "),
         ("API_KEYS", " , "),
         ("REDIS_URL", "redis://127.0.0.1:6379/0?db=first"),
         ("REDIS_URL", "redis://127.0.0.1:6379/0?ssl_ca_certs=file"),
@@ -172,6 +184,12 @@ def test_an_env_file_may_have_comments_blank_lines_exports_quotes_and_the_marks_
 def test_unknown_names_in_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODELL", "x")
     assert Settings(_env_file=None).model == "auto"  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("hosts", ["localhost, 127.0.0.1:5000,.example.com", "bücher.example", "xn--bcher-kva.example"])
+def test_hosts_may_be_names_addresses_and_all_names_below_one(hosts: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRUSTED_HOSTS", hosts)
+    assert load_settings().trusted_hosts == hosts
 
 
 def test_two_web_servers_on_one_host_have_different_names_in_the_log() -> None:
