@@ -191,6 +191,14 @@ class Settings(BaseSettings):
             raise ValueError("each must be `*` or an origin as https://example.com, in lower case and without a path")
         return value
 
+    @field_validator("server_name")
+    @classmethod
+    def check_server_name(cls, value: str) -> str:
+        """Refuse what would not be one column of the log."""
+        if " " in value or not value.isprintable():
+            raise ValueError("must not contain spaces or control characters")
+        return value
+
     @field_validator("tracing")
     @classmethod
     def check_tracing(cls, value: str) -> str:

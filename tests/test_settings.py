@@ -78,6 +78,8 @@ def test_the_environment_overrides_the_env_file(tmp_path: Path, monkeypatch: pyt
         ("TRUSTED_HOSTS", "a..b"),
         ("TRUSTED_HOSTS", "[::1]"),
         ("TRUSTED_HOSTS", " , "),
+        ("SERVER_NAME", "web 1"),
+        ("SERVER_NAME", "web\n1"),
         ("API_KEYS", " , "),
         ("REDIS_URL", "redis://127.0.0.1:6379/0?db=first"),
         ("REDIS_URL", "redis://127.0.0.1:6379/0?ssl_ca_certs=file"),
