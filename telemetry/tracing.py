@@ -57,7 +57,8 @@ class RequestTracer:
         record.span = self._tracer.start_span(name, _parent(record.traceparent), SpanKind.SERVER, attributes)
         carrier: dict[str, str] = {}
         _PROPAGATOR.inject(carrier, trace.set_span_in_context(record.span, Context()))
-        record.traceparent = carrier["traceparent"]
+        # With OTEL_SDK_DISABLED and no trace of the client there is none.
+        record.traceparent = carrier.get("traceparent", record.traceparent)
 
     def finished(self, record: RequestRecord) -> None:
         """End the request's span, and add that of the decoding."""

@@ -92,6 +92,20 @@ def test_an_unsampled_trace_is_passed_on_without_spans(web: Web) -> None:
     assert web.queue.traceparents[0].endswith("-00")  # type: ignore[union-attr]
 
 
+def test_where_opentelemetry_is_disabled_requests_are_answered_and_the_clients_trace_goes_on(
+    settings: Settings, exporter: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+    provider = TracerProvider()
+    web = Web(settings, provider, exporter)
+    web.post(traceparent=VALID)
+    web.post()
+    assert web.queue.traceparents == [VALID, None]
+    job = Job("1", PIXELS, 1e9, queued_at=1e8, traceparent=VALID)
+    BatchTracer(provider).inferred([job], 0.5)
+    BatchTracer(provider).failed(job, 0.5)
+
+
 def test_only_failures_of_the_service_are_errors(web: Web) -> None:
     assert web.post(b"no picture")["POST /predict"].status.status_code is StatusCode.UNSET
     web.queue.error = JobFailed("broken")
