@@ -21,6 +21,8 @@ from jobs.protocol import Job
 from telemetry.request_record import PROBES, RequestRecord
 
 TRACER = "picture-classifier"
+# How long a process that ends may send what is left.
+LAST_EXPORTS_S = 10
 _PROPAGATOR = TraceContextTextMapPropagator()
 
 
@@ -33,8 +35,15 @@ def otlp_provider(role: str, name: str) -> TracerProvider:
     """
     resource = Resource({"service.name": f"picture-classifier-{role}", "service.instance.id": name})
     provider = TracerProvider(resource=resource.merge(OTELResourceDetector().detect()))
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    provider.add_span_processor(_BoundedProcessor(OTLPSpanExporter()))
     return provider
+
+
+class _BoundedProcessor(BatchSpanProcessor):
+    """Ends in time also when the collector hangs: OpenTelemetry would export for half a minute."""
+
+    def shutdown(self) -> None:
+        self._batch_processor.shutdown(LAST_EXPORTS_S * 1000)
 
 
 class RequestTracer:

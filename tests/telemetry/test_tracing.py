@@ -1,7 +1,9 @@
 """OpenTelemetry: the client's trace continues through the web server to the worker."""
 
+import socket
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -17,8 +19,10 @@ from opentelemetry.trace import SpanContext, StatusCode
 from benchmarks.services import Services, wait_until
 from errors import JobFailed
 from jobs.protocol import Job
+from listener import listen
 from settings import Settings
-from telemetry.tracing import BatchTracer, RequestTracer
+from telemetry import tracing
+from telemetry.tracing import BatchTracer, RequestTracer, otlp_provider
 from tests.conftest import PIXELS, MakeSettings, picture
 from tests.jobs.test_trace_context import SPAN, TRACE, VALID
 from tests.support.stub_queue import StubQueue, stub_app
@@ -202,6 +206,31 @@ def test_one_trace_goes_through_all_processes_and_into_their_logs(services: Serv
     assert {parent for (_, name), (_, _, parent) in collector.spans.items() if name != "POST /predict"} == {request}
     assert f"trace_id={TRACE}" in web_server.output
     assert worker.output.count(f"trace_id={TRACE}") == 2
+
+
+def test_a_process_that_ends_does_not_send_all_its_spans_to_a_collector_that_hangs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tracing, "LAST_EXPORTS_S", 0.1)
+    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1")
+    with listen("127.0.0.1", 0) as hanging:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{hanging.getsockname()[1]}")
+        provider = otlp_provider("web", "w1")
+        for name in ("first", "second", "third"):
+            provider.get_tracer("test").start_span(name).end()
+        provider.shutdown()
+        assert connections(hanging) < 3
+
+
+def connections(listener: socket.socket) -> int:
+    """Count the connections that a socket has taken."""
+    listener.setblocking(False)
+    count = 0
+    with suppress(BlockingIOError):
+        while True:
+            listener.accept()[0].close()
+            count += 1
+    return count
 
 
 def test_a_trace_can_be_followed_in_the_logs_without_opentelemetry(services: Services) -> None:
