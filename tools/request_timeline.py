@@ -10,6 +10,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
@@ -47,9 +48,11 @@ class Event:
 
     @property
     def began(self) -> datetime:
-        """When the reported action began; only the last line of a request tells how long it took."""
-        took_ms = float(self.fields["ms"]) if self.action == "request_answered" else 0.0
-        return self.time - timedelta(milliseconds=took_ms)
+        """When the reported action began; only the last line of a request tells how long it took, if it is whole."""
+        if self.action == "request_answered":
+            with suppress(KeyError, ValueError):
+                return self.time - timedelta(milliseconds=float(self.fields["ms"]))
+        return self.time
 
 
 def main() -> int:

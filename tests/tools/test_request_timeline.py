@@ -75,6 +75,14 @@ def test_lines_that_are_not_events_of_the_request_are_ignored(line: str) -> None
     assert events([line], ID) == []
 
 
+@pytest.mark.parametrize("kept", [" status=200", " status=200 ms=", ' status=200 ms="'])
+def test_a_line_that_was_cut_off_is_shown_as_far_as_it_goes(kept: str) -> None:
+    line = f"2026-01-31T12:00:00.150Z h-web run_web_server.py request_answered id={ID}{kept}"
+    assert timeline(events([line], ID)) == (
+        f"0 ms is 2026-01-31T12:00:00.150+00:00\n0 ms  h-web  run_web_server.py  request_answered {kept}"
+    )
+
+
 def test_control_characters_from_clients_do_not_reach_the_terminal() -> None:
     line = (
         '{"timestamp": "2026-01-31T12:00:00.150Z", "server": "s", "script": "p", "action": "request_answered", '
