@@ -15,8 +15,8 @@ from redis.connection import parse_url
 SCHEMES = ("redis+sentinel://", "rediss+sentinel://")
 # https://redis.io/docs/latest/operate/oss_and_stack/management/sentinel/
 DEFAULT_PORT = 26379
-# The service sets all others itself.
-OPTIONS = ("ssl_...", "db", "client_name", "health_check_interval")
+# The service sets all others itself. A health check would PING between the commands and replies of a pipeline.
+OPTIONS = ("ssl_...", "db", "client_name")
 
 Address = tuple[str, int]
 
