@@ -23,6 +23,10 @@ class ImageShape(NamedTuple):
         """The number of bytes of uint8 pixels."""
         return self.height * self.width * self.channels
 
+    def __str__(self) -> str:
+        """Describe it, for the log and comparisons: `224 x 224 x 3`, height first."""
+        return " x ".join(map(str, self))
+
 
 class Crop(NamedTuple):
     """How a picture is fitted to the network's shape.
@@ -40,6 +44,10 @@ class Crop(NamedTuple):
         return f"center {self.pct:g}" if self.mode == "center" else self.mode
 
 
+class WrongSize(ValueError):
+    """Pixels are of another picture's size."""
+
+
 def split_list(text: str) -> list[str]:
     """Return what a setting lists, separated by commas, spaces or ends of lines."""
     return text.replace(",", " ").split()
@@ -54,12 +62,13 @@ def decode_pixels(text: str, size: int) -> bytes:
     """Return the pixels that `encode_pixels` encoded.
 
     Raises:
-        ValueError: the text is not base64, or not of `size` bytes.
+        WrongSize: they are not `size` bytes.
+        ValueError: the text is not base64.
     """
     try:
         pixels = pybase64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise ValueError(f"not base64: {error}") from error
     if len(pixels) != size:
-        raise ValueError(f"{len(pixels)} bytes of pixels instead of {size}")
+        raise WrongSize(f"{len(pixels)} bytes of pixels instead of {size}")
     return pixels

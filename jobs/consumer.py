@@ -7,6 +7,7 @@ from contextlib import suppress
 import orjson
 import redis
 
+from helpers import WrongSize
 from jobs.clock import RedisClock
 from jobs.connection import connect
 from jobs.observers import Drop, JobConsumerObserver
@@ -17,6 +18,8 @@ from settings import Settings
 
 # How long one BLPOP blocks, and so how long a worker may take to notice that it should stop.
 POP_TIMEOUT_S = 1
+OTHER_SIZE_RETRY_AFTER_S = 1
+_OTHER_SIZE = "Web server and worker differ in the size of pictures (MODEL, IMAGE_WIDTH, IMAGE_HEIGHT, IMAGE_CHANS)"
 
 
 class JobConsumer:
@@ -128,10 +131,16 @@ class JobConsumer:
             log("job_malformed", level="error", id=job_id, bytes=len(value), error=error)
             self._observer.dropped(Drop.MALFORMED)
             if isinstance(job_id, str):
-                message = f"The job was malformed: {error}."
                 with suppress(redis.RedisError):
-                    self.publish([JobResult(job_id, self._worker, self._model, error=message)])
+                    self.publish([self._refusal(job_id, error)])
             return None
+
+    def _refusal(self, job_id: str, error: Exception) -> JobResult:
+        if isinstance(error, WrongSize):  # while the size is being changed, another worker may take it
+            reason, retry_after_s = _OTHER_SIZE, OTHER_SIZE_RETRY_AFTER_S
+        else:
+            reason, retry_after_s = "The job was malformed", None
+        return JobResult(job_id, self._worker, self._model, error=f"{reason}: {error}.", retry_after_s=retry_after_s)
 
     def _in_time(self, job: Job, now: float) -> bool:
         if now < job.deadline:

@@ -85,6 +85,7 @@ class Job:
         """Build a job from the fields of its JSON.
 
         Raises:
+            WrongSize: its picture is of another size than `image_bytes`.
             ValueError: a field is missing or invalid.
         """
         try:
@@ -128,6 +129,7 @@ class JobResult:
         batch_size: the number of pictures in it.
         fingerprint: of the network that made the predictions, see `WorkerInfo`.
         precision: the numbers in which they were computed; empty when unknown.
+        retry_after_s: when another attempt at a job with an error may succeed, in seconds; None where it would not.
     """
 
     id: str
@@ -139,6 +141,7 @@ class JobResult:
     batch_size: int = 0
     fingerprint: str = ""
     precision: str = ""
+    retry_after_s: int | None = None
 
     def to_json(self) -> bytes:
         """Return the result as it is stored and published."""
@@ -166,6 +169,7 @@ class WorkerInfo:
         crop: how its network's pictures are to be cropped, as CROP_MODE and CROP_PCT say; empty when unknown.
         precision: the numbers in which its network is computed; empty when unknown.
         uptime_s: how long it had been serving when it sent the heartbeat, in seconds; None when unknown.
+        shape: of the pictures that its network takes, as `ImageShape` says it; empty when unknown.
     """
 
     name: str
@@ -180,6 +184,7 @@ class WorkerInfo:
     crop: str = ""
     precision: str = ""
     uptime_s: float | None = None
+    shape: str = ""
 
     def to_json(self) -> bytes:
         """Return the heartbeat as it is stored."""

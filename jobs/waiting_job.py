@@ -1,6 +1,6 @@
 """A job whose request waits for it: first without an outcome, in the end with one."""
 
-from errors import JobFailed, ServiceError
+from errors import JobFailed, ServiceError, ServiceUnavailable
 from jobs.observers import JobState
 from jobs.protocol import Job, JobResult
 from jobs.result_reader import ResultReader
@@ -33,7 +33,7 @@ class WaitingJob:
         result = None if self.outcome else self._reader.read(text)
         if result is None:
             return False
-        self.outcome = JobFailed(result.error) if result.error else result
+        self.outcome = _error_of(result) or result
         return True
 
     def is_surely_gone(self, state: JobState) -> bool:
@@ -43,3 +43,9 @@ class WaitingJob:
             return False
         self._looks = 0
         return True
+
+
+def _error_of(result: JobResult) -> ServiceError | None:
+    if not result.error:
+        return None
+    return ServiceUnavailable(result.error, result.retry_after_s) if result.retry_after_s else JobFailed(result.error)

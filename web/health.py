@@ -19,36 +19,47 @@ METRICS_MAX_AGE_S = 1.0
 HEALTH = "health"
 
 
-class CropCheck:
-    """Compares how this web server crops pictures with what the workers expect.
+class PictureCheck:
+    """Compares this web server's pictures with what the workers expect.
 
     Args:
-        crop: of this web server.
+        trait: what is compared, an attribute of `WorkerInfo`.
+        own: what it is here.
+        does: what this web server does, as the warning says it.
+        names: of the settings that decide it.
     """
 
-    def __init__(self, crop: str) -> None:
-        self._crop = crop
+    def __init__(self, trait: str, own: str, does: str, names: str) -> None:
+        self._trait = trait
+        self._own = own
+        self._does = does
+        self._names = names
         self._logged: set[str] = set()
 
     def warnings(self, workers: Sequence[WorkerInfo]) -> list[str]:
-        """Return a warning for each other way of cropping, and log it when it is new."""
-        others = sorted({worker.crop for worker in workers} - {self._crop, ""})
+        """Return a warning for each other value, and log it when it is new."""
+        others = sorted({getattr(worker, self._trait) for worker in workers} - {self._own, ""})
         warnings = [
-            f"This web server crops pictures by `{self._crop}`, but there are workers that expect `{other}`: give both "
-            "the same MODEL, CROP_MODE and CROP_PCT."
+            f"This web server {self._does} `{self._own}`, but there are workers that expect `{other}`: give both "
+            f"the same {self._names}."
             for other in others
         ]
         for other, warning in zip(others, warnings, strict=True):
             if other not in self._logged:
                 self._logged.add(other)
-                log("crops_differ", level="warning", note=warning)
+                log(f"{self._trait}s_differ", level="warning", note=warning)
         return warnings
 
 
 def create_health(settings: Settings, monitor: QueueMonitor, metrics: WebMetrics) -> Blueprint:
     """Return the routes for whoever monitors the service."""
     health = Blueprint(HEALTH, __name__)
-    crops = CropCheck(str(settings.crop))
+    checks = [
+        PictureCheck("crop", str(settings.crop), "crops pictures by", "MODEL, CROP_MODE and CROP_PCT"),
+        PictureCheck(
+            "shape", str(settings.image_shape), "makes pictures of", "MODEL, IMAGE_WIDTH, IMAGE_HEIGHT and IMAGE_CHANS"
+        ),
+    ]
     # Making them takes as long as several pictures.
     copy = FreshCopy(metrics.text, METRICS_MAX_AGE_S)
 
@@ -66,7 +77,7 @@ def create_health(settings: Settings, monitor: QueueMonitor, metrics: WebMetrics
             workers, reason = [], error.detail
         if reason:
             return jsonify(ready=False, reason=reason, workers=[]), HTTPStatus.SERVICE_UNAVAILABLE
-        warnings = crops.warnings(workers)
+        warnings = [warning for check in checks for warning in check.warnings(workers)]
         return jsonify(ready=True, workers=workers, **({"warnings": warnings} if warnings else {})), HTTPStatus.OK
 
     @health.get(METRICS_PATH)

@@ -110,6 +110,7 @@ def _describe(settings: Settings, name: str, classifier: Classifier) -> WorkerIn
         fingerprint=classifier.fingerprint,
         crop=str(settings.crop),
         precision=classifier.precision,
+        shape=str(settings.image_shape),
     )
 
 

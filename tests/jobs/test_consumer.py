@@ -7,13 +7,14 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.services import wait_until
+from errors import ServiceUnavailable
 from jobs.consumer import JobConsumer
 from jobs.heartbeat import Heartbeat
 from jobs.observers import Drop, JobConsumerObserver
 from jobs.protocol import JobResult, Keys, Prediction
 from settings import Settings
-from tests.conftest import INFO, Client
-from tests.support.fake_worker import new_job, unreachable
+from tests.conftest import INFO, Client, MakeSettings
+from tests.support.fake_worker import new_job, submitted_job, unreachable
 from tools.embedded_redis import embedded_redis
 
 
@@ -61,7 +62,6 @@ def test_dropped_jobs_are_reported(settings: Settings, keys: Keys, client: Clien
 @pytest.mark.parametrize(
     "changes",
     [
-        {"image": "AAAA"},
         {"image": "not base64!"},
         {"image": None},
         {"deadline": "soon"},
@@ -79,6 +79,18 @@ def test_a_malformed_job_with_an_id_is_answered_with_an_error(
     assert [taken.id for taken in consumer.take(2)] == ["good"]
     result = JobResult.from_json(client.get(keys.result("bad")))
     assert "malformed" in str(result.error)
+
+
+@pytest.mark.usefixtures("live_worker")
+def test_a_picture_of_another_size_than_the_workers_is_worth_another_attempt(
+    settings: Settings, make_settings: MakeSettings, keys: Keys, client: Client
+) -> None:
+    with submitted_job(settings) as future:
+        wait_until(lambda: client.llen(keys.queue))
+        assert JobConsumer(make_settings(image_width=160), "w1", "m").take(1) == []
+        with pytest.raises(ServiceUnavailable, match="IMAGE_WIDTH") as refused:
+            future.result()
+    assert refused.value.retry_after_s == 1
 
 
 @pytest.mark.parametrize("junk", ["", "junk", "[]", "17", "{}", '{"id": 5}', "[" * 100_000, "\x00\xff"])

@@ -243,3 +243,17 @@ def test_web_servers_and_workers_that_crop_differently_are_told_apart(
     assert caplog.text.count("crops_differ") == 1
     queue.alive = [replace(INFO, crop="center 0.875")]
     assert "warnings" not in (http.get("/readyz").json or {})
+
+
+def test_workers_that_take_pictures_of_another_size_are_told_of_and_those_that_do_not_tell_are_not(
+    make_settings: MakeSettings, queue: StubQueue, caplog: pytest.LogCaptureFixture
+) -> None:
+    queue.alive = [replace(INFO, shape="224 x 224 x 3"), replace(INFO, shape="160 x 160 x 3"), INFO]
+    http = stub_app(make_settings(model="auto"), queue).test_client()
+    for _ in range(2):
+        answer = http.get("/readyz").json
+        assert answer is not None
+        (warning,) = answer["warnings"]
+        assert "makes pictures of `224 x 224 x 3`, but there are workers that expect `160 x 160 x 3`" in warning
+        assert "IMAGE_WIDTH" in warning
+    assert caplog.text.count("shapes_differ") == 1

@@ -41,9 +41,8 @@ def test_a_worker_describes_itself_and_finishes_the_batches_of_all_loops_before_
 ) -> None:
     network, stop = Network(streams=2), threading.Event()
     host, crop = socket.gethostname(), str(settings.crop)
-    expected = WorkerInfo(
-        "w1", "m", "e", 1, "small", host, os.getpid(), fingerprint="f", crop=crop, precision="float32"
-    )
+    network_info = WorkerInfo("w1", "m", "e", 1, "small", host, os.getpid(), fingerprint="f", precision="float32")
+    expected = replace(network_info, crop=crop, shape="1 x 1 x 3")
     with ThreadPoolExecutor(1) as pool, ExitStack() as at_end:
         worker = pool.submit(serve, settings, network, stop)
         at_end.callback(network.release, 1, 2)
