@@ -22,6 +22,19 @@ from settings import Settings
 INTERVAL_S = 1
 # The set of workers expires when none has been alive for this long.
 WORKERS_TTL_S = 60
+# Workers know Redis's time to within half of a slow round trip. A worker seen further in the future than this, in
+# seconds, was seen before Redis's clock was set back.
+FUTURE_SLACK_S = 5
+# It may exceed maxmemory, since a heartbeat replaces the one before. GT: after a cut, TCP may deliver an old heartbeat,
+# which was given up, behind a newer one.
+_BEAT_SCRIPT = """#!lua flags=allow-oom
+local name, heartbeat, ttl_ms, now, workers_ttl_s, slack_s = unpack(ARGV)
+redis.call('SET', KEYS[1], heartbeat, 'PX', ttl_ms)
+redis.call('ZREMRANGEBYSCORE', KEYS[2], redis.call('TIME')[1] + slack_s, '+inf')
+redis.call('ZADD', KEYS[2], 'GT', now, name)
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - workers_ttl_s)
+redis.call('EXPIRE', KEYS[2], workers_ttl_s)
+"""
 
 
 class Heartbeat:
@@ -43,6 +56,7 @@ class Heartbeat:
         self._stuck = stuck
         self._keys = Keys(settings)
         self._redis = connect(settings)
+        self._beat_script = self._redis.register_script(_BEAT_SCRIPT)
         self._clock = RedisClock(self._redis)
         self._ttl_ms = int(settings.heartbeat_ttl_s * 1000)
         self._info = info
@@ -89,19 +103,10 @@ class Heartbeat:
     def _beat(self) -> None:
         uptime_s = time.monotonic() - self._started
         info = replace(self._info, images_done=sum(self._images_done), uptime_s=uptime_s)
-        now = self._clock.now()
-        with self._redis.pipeline(transaction=True) as pipeline:
-            pipeline.set(self._keys.worker(info.name), info.to_json(), px=self._ttl_ms)
-            # GT: after a cut, TCP may deliver an old heartbeat, which was given up, behind a newer one.
-            pipeline.zadd(self._keys.workers, {info.name: now}, gt=True)
-            pipeline.zremrangebyscore(self._keys.workers, "-inf", now - WORKERS_TTL_S)
-            pipeline.expire(self._keys.workers, WORKERS_TTL_S)
-            try:
-                pipeline.execute()
-            except redis.OutOfMemoryError:
-                # Extending a key takes no memory, and keeps web servers from taking this worker for dead.
-                self._redis.pexpire(self._keys.worker(info.name), self._ttl_ms)
-                raise
+        self._beat_script(
+            keys=[self._keys.worker(info.name), self._keys.workers],
+            args=[info.name, info.to_json(), self._ttl_ms, self._clock.now(), WORKERS_TTL_S, FUTURE_SLACK_S],
+        )
 
     def _log_failure(self, call: Callable[[], object]) -> None:
         try:

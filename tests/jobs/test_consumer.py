@@ -9,11 +9,11 @@ import pytest
 from benchmarks.services import wait_until
 from errors import ServiceUnavailable
 from jobs.consumer import JobConsumer
-from jobs.heartbeat import Heartbeat
+from jobs.monitor import QueueMonitor
 from jobs.observers import Drop, JobConsumerObserver
 from jobs.protocol import JobResult, Keys, Prediction
 from settings import Settings
-from tests.conftest import INFO, Client, MakeSettings
+from tests.conftest import Client, MakeSettings, heartbeat
 from tests.support.fake_worker import new_job, submitted_job, unreachable
 from tools.embedded_redis import embedded_redis
 
@@ -143,9 +143,9 @@ class TestRedisOutOfMemory:
             assert pubsub.get_message(timeout=10)["data"] == "the next message"
         assert not client.exists(keys.claim("1"), keys.result("1"))
 
-    def test_heartbeats_are_still_sent(self, settings: Settings, keys: Keys, client: Client) -> None:
-        with Heartbeat(settings, INFO, loops=1):
-            wait_until(lambda: client.exists(keys.worker("w1")))
+    def test_workers_still_count_as_alive(self, settings: Settings, keys: Keys, client: Client) -> None:
+        with heartbeat(settings):
             client.config_set("maxmemory", "1")
-            client.pexpire(keys.worker("w1"), 60_000)
-            wait_until(lambda: 0 < client.pttl(keys.worker("w1")) <= settings.heartbeat_ttl_s * 1000)
+            before = client.zscore(keys.workers, "w1")
+            wait_until(lambda: client.zscore(keys.workers, "w1") > before)
+            assert [worker.name for worker in QueueMonitor(settings).workers()] == ["w1"]

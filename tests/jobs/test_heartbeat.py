@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.services import wait_until
 from jobs import heartbeat as heartbeats
+from jobs.clock import RedisClock
 from jobs.heartbeat import Heartbeat
 from jobs.protocol import Keys, WorkerInfo
 from settings import Settings
@@ -144,10 +145,23 @@ def test_the_names_of_dead_workers_are_removed(settings: Settings, keys: Keys, c
     assert 0 < client.ttl(keys.workers) <= 60
 
 
-def test_an_old_heartbeat_that_arrives_behind_a_newer_one_does_not_replace_it(
+def test_an_old_heartbeat_that_arrives_behind_newer_ones_replaces_none(
+    settings: Settings, keys: Keys, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newer = client.time()[0]
+    client.zadd(keys.workers, {INFO.name: newer, "another": newer})
+    monkeypatch.setattr(RedisClock, "now", lambda _: newer - 30)
+    with heartbeat(settings):
+        scores = client.zrange(keys.workers, 0, -1, withscores=True)
+    assert dict(scores) == {INFO.name: newer, "another": newer}
+
+
+def test_workers_that_died_after_redis_clock_was_set_back_do_not_count_as_alive(
     settings: Settings, keys: Keys, client: Client
 ) -> None:
-    newer = client.time()[0] + 60
-    client.zadd(keys.workers, {INFO.name: newer})
+    before = client.time()[0] + 1800
+    client.zadd(keys.workers, {"dead": before, INFO.name: before})
     with heartbeat(settings):
-        assert client.zscore(keys.workers, INFO.name) == newer
+        ((name, seen),) = client.zrange(keys.workers, 0, -1, withscores=True)
+    assert name == INFO.name
+    assert seen <= client.time()[0] + 1
