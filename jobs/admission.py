@@ -8,18 +8,19 @@ from typing import cast
 import redis
 
 from errors import ServiceUnavailable
-from jobs.clock import RedisClock
 from jobs.pipelined_connection import Command
 from jobs.protocol import Keys
 from settings import Settings
 
 # ARGV[3] is how many jobs have just been pushed; all are taken back when one of them has no room. The push itself is a
 # separate command of the same transaction, since a script would copy the 200 KB of each job several times. An error
-# about the workers, which `pcall` returns as a table, must not end the script before the jobs are taken back.
+# about the workers, which `pcall` returns as a table, must not end the script before the jobs are taken back. It reads
+# the time itself, so that no job is refused while this process does not know yet that Redis's clock was set back.
 _SCRIPT = """
 local refusal
 local pushed = tonumber(ARGV[3])
-local workers = redis.pcall('ZCOUNT', KEYS[2], ARGV[1], '+inf')
+local time = redis.call('TIME')
+local workers = redis.pcall('ZCOUNT', KEYS[2], time[1] + time[2] / 1e6 - ARGV[1], '+inf')
 if type(workers) == 'table' then
   refusal = workers
 elseif workers == 0 then
@@ -46,12 +47,11 @@ REFUSAL_TTL_S = 0.1
 class Admission:
     """Decides about jobs, and remembers refusals; safe to use from many threads."""
 
-    def __init__(self, settings: Settings, client: redis.Redis, clock: RedisClock) -> None:
+    def __init__(self, settings: Settings, client: redis.Redis) -> None:
         self._keys = Keys(settings)
         self._capacity = settings.queue_capacity
         self._grace_s = settings.worker_grace_s
         self._redis = client
-        self._clock = clock
         self._refused_at = -math.inf
         self._refusal: tuple[str, int] | None = None
 
@@ -86,5 +86,4 @@ class Admission:
             raise ServiceUnavailable(*refusal)
 
     def _arguments(self, pushed: int) -> tuple[str, int, str, str, float, int, int]:
-        seen_since = self._clock.now() - self._grace_s
-        return _SCRIPT, 2, self._keys.queue, self._keys.workers, seen_since, self._capacity, pushed
+        return _SCRIPT, 2, self._keys.queue, self._keys.workers, self._grace_s, self._capacity, pushed

@@ -41,7 +41,7 @@ class JobClient:
         client = connect_impatiently(settings)
         self._hang_detector = hang_detector(settings)
         self._clock = RedisClock(client)
-        self._admission = Admission(settings, client, self._clock)
+        self._admission = Admission(settings, client)
         self._recovery = Recovery(settings, client)
         self._channels = ReplyChannels(settings)
 

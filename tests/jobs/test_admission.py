@@ -7,6 +7,7 @@ import pytest
 from errors import DeadlineExceeded, ServiceUnavailable
 from jobs import admission
 from jobs.client import JobClient
+from jobs.clock import RedisClock
 from jobs.monitor import QueueMonitor
 from jobs.protocol import Keys
 from settings import Settings
@@ -32,6 +33,17 @@ def test_a_queue_accepts_as_many_jobs_as_its_capacity(make_settings: MakeSetting
     with pytest.raises(DeadlineExceeded):
         classify_one(JobClient(settings), PIXELS, "a" * 32, request_deadline(settings))
     assert client.llen(keys.queue) == 2
+
+
+@pytest.mark.usefixtures("live_worker")
+def test_jobs_are_accepted_while_a_web_server_does_not_know_yet_that_redis_clock_was_set_back(
+    make_settings: MakeSettings, client: Client, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = make_settings(request_timeout_s=0.1)
+    monkeypatch.setattr(RedisClock, "now", lambda _: client.time()[0] + 1800)
+    with pytest.raises(DeadlineExceeded):
+        classify_one(JobClient(settings), PIXELS, "a" * 32, request_deadline(settings))
+    assert client.llen(keys.queue) == 1
 
 
 @pytest.mark.usefixtures("live_worker")
