@@ -23,6 +23,8 @@ SOCKET_TIMEOUT_S = 5
 # Each thread holds one or two connections, which is limit enough. redis-py's own limit, 100, would refuse requests.
 MAX_CONNECTIONS = 2**31
 RETRY_AFTER_S = 5
+# The codes of errors with which Redis refuses to write what it would otherwise take.
+WRITE_REFUSALS = ("READONLY", "NOREPLICAS", "MISCONF", "OOM")
 
 
 def connect(
@@ -81,6 +83,10 @@ def redis_errors_as_unavailable(key: str | None = None, **log_fields: object) ->
 
 
 def _explain(error: redis.RedisError, key: str | None) -> str:
+    # redis-py cuts the code off the messages of errors for which it has a class.
+    code = error.status_code or str(error).partition(" ")[0]
+    if code in WRITE_REFUSALS:
+        return f"Redis refuses writes ({code}). Try again soon."
     if "WRONGTYPE" not in str(error):
         return "The queue is out of reach. Try again soon."
     if key is None:

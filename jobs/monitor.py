@@ -46,10 +46,16 @@ class QueueMonitor:
         self._log_unreadable = LogOnce("heartbeat_unreadable")
 
     def state(self) -> QueueState | None:
-        """Return the state of the queue, within a second; None when Redis is away."""
+        """Return the state of the queue, within a second; None when Redis is away.
+
+        Raises:
+            ServiceUnavailable: Redis answers, but does not tell it; `check_queue` may say why.
+        """
         keys = [self._keys.queue, self._keys.workers]
         try:
             depth, workers = cast(list[int], self._state_script(keys=keys, args=[self._heartbeat_ttl_s]))
+        except redis.ResponseError as error:
+            raise ServiceUnavailable("Redis does not tell the state of the queue.", RETRY_AFTER_S) from error
         except redis.RedisError:
             return None
         return QueueState(depth, self._capacity, workers)
@@ -58,10 +64,14 @@ class QueueMonitor:
         """Check that jobs can be queued, apart from the queue's capacity.
 
         Raises:
-            ServiceUnavailable: Redis is away, or has something else than a list under the queue's key.
+            ServiceUnavailable: Redis is away or refuses writes, or has something else than a list under the queue's key
+                or than the set of workers under theirs.
         """
         with redis_errors_as_unavailable(self._keys.queue):
             self._redis.llen(self._keys.queue)
+        with redis_errors_as_unavailable(self._keys.workers):
+            # Changes nothing, since no worker is nameless, but Redis refuses it whenever it would refuse a job.
+            self._redis.zadd(self._keys.workers, {"": 0}, xx=True)
 
     def workers(self) -> list[WorkerInfo]:
         """Return the living workers, without those whose heartbeats cannot be read.

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from errors import ServiceUnavailable
 from jobs.observers import Delivery, JobClientObserver, JobState, QueueState
 from jobs.protocol import JobResult
 from pictures.observers import CellEnd, DecodingObserver, Lane
@@ -41,7 +42,8 @@ class WebMetrics(JobClientObserver, DecodingObserver):
     """Counts for all processes of a web server together, inside of `shared_metrics`.
 
     Args:
-        queue_state: called at each scrape; returns None when Redis is away.
+        queue_state: called at each scrape; returns None when Redis is away, and raises ServiceUnavailable when it does
+            not tell.
 
     Attributes:
         shared: whether the counts are those of all processes; otherwise of this one.
@@ -163,7 +165,7 @@ class WebMetrics(JobClientObserver, DecodingObserver):
 
 
 class _QueueCollector:
-    """Asks Redis at each scrape; while Redis is away, only that is told."""
+    """Asks Redis at each scrape; while it does not tell the queue's state, only whether it answers is told."""
 
     def __init__(self, queue_state: Callable[[], QueueState | None]) -> None:
         self._queue_state = queue_state
@@ -171,8 +173,12 @@ class _QueueCollector:
     def collect(self) -> "Iterator[GaugeMetricFamily]":
         from prometheus_client.core import GaugeMetricFamily as Gauge
 
-        state = self._queue_state()
-        yield Gauge("classifier_redis_up", "1 when Redis answers, else 0.", state is not None)
+        try:
+            state = self._queue_state()
+            answers = state is not None
+        except ServiceUnavailable:
+            state, answers = None, True
+        yield Gauge("classifier_redis_up", "1 when Redis answers, else 0.", answers)
         if state:
             yield Gauge("classifier_queue_depth", "Jobs waiting in the queue.", state.depth)
             yield Gauge("classifier_queue_capacity", "Jobs that the queue accepts.", state.capacity)

@@ -44,12 +44,15 @@ def create_status(
 
 
 def _shared_state(monitor: QueueMonitor) -> dict[str, Any]:
-    """Return what all web servers see alike; without Redis, why it is missing."""
+    """Return what all web servers see alike; where something is missing, why."""
+    shared: dict[str, Any] = {"workers": None, "queue": None, "reason": None}
     try:
-        workers = [vars(each.info) | {"heartbeat_age_s": each.heartbeat_age_s} for each in monitor.living_workers()]
+        living = monitor.living_workers()
+        shared["workers"] = [vars(each.info) | {"heartbeat_age_s": each.heartbeat_age_s} for each in living]
+        monitor.check_queue()
+        state = monitor.state()
     except ServiceUnavailable as error:
-        return {"workers": None, "queue": None, "reason": error.detail}
-    state = monitor.state()
+        return shared | {"reason": error.detail}
     if state is None:
-        return {"workers": workers, "queue": None, "reason": REDIS_SLOW}
-    return {"workers": workers, "queue": {"depth": state.depth, "capacity": state.capacity}, "reason": None}
+        return shared | {"reason": REDIS_SLOW}
+    return shared | {"queue": {"depth": state.depth, "capacity": state.capacity}}

@@ -12,6 +12,7 @@ from jobs.client import JobClient
 from jobs.monitor import QueueMonitor
 from jobs.protocol import Keys
 from settings import Settings
+from telemetry.web_metrics import WebMetrics
 from tests.conftest import Client, MakeSettings, picture
 from tests.support.stub_queue import StubQueue, form, stub_app
 from tests.web.test_app import assert_problem
@@ -57,6 +58,19 @@ def test_while_redis_is_away_the_web_servers_own_counts_are_still_there(make_set
     assert (answer["workers"], answer["queue"]) == (None, None)
     assert answer["reason"] == "The queue is out of reach. Try again soon."
     assert answer["counts"]["requests"] == {"503": 1}
+
+
+@pytest.mark.usefixtures("live_worker")
+def test_a_queue_of_the_wrong_type_is_the_reason_that_its_state_is_missing_although_redis_answers(
+    settings: Settings, http: FlaskClient, client: Client, keys: Keys
+) -> None:
+    client.set(keys.queue, "x")
+    answer = status(http)
+    assert ([worker["name"] for worker in answer["workers"]], answer["queue"]) == (["w1"], None)
+    assert answer["reason"].startswith(f"The key {keys.queue} has the wrong type")
+    metrics = WebMetrics(QueueMonitor(settings).state).text().decode()
+    assert "classifier_redis_up 1.0\n" in metrics
+    assert "classifier_workers_alive" not in metrics
 
 
 def test_requests_to_predict_are_counted_and_no_others(settings: Settings) -> None:
