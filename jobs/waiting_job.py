@@ -1,12 +1,16 @@
 """A job whose request waits for it: first without an outcome, in the end with one."""
 
+import time
+
 from errors import JobFailed, ServiceError, ServiceUnavailable
 from jobs.observers import JobState
 from jobs.protocol import Job, JobResult
 from jobs.result_reader import ResultReader
 
-# A job that seems lost may be on its way between two keys; after two such looks in a row it is not.
+# A job that seems lost may be on its way between two keys, for up to a second while a worker fills its batch. It is not
+# after so many such looks in a row, and so many seconds since it was last pushed or found.
 LOOKS_UNTIL_SURE = 2
+SURE_AFTER_S = 2
 
 # What a picture gets: its classes, or an error of its own.
 Outcome = JobResult | ServiceError
@@ -26,7 +30,7 @@ class WaitingJob:
         self.job = job
         self.outcome: Outcome | None = None
         self._reader = ResultReader(job)
-        self._looks = 0
+        self._start_watching()
 
     def take(self, text: bytes) -> bool:
         """Take a result as the outcome; return False if there is one already, or the result cannot be read."""
@@ -37,12 +41,19 @@ class WaitingJob:
         return True
 
     def is_surely_gone(self, state: JobState) -> bool:
-        """Count looks in a row that found it orphaned or lost; return whether it has to be pushed again."""
-        self._looks = self._looks + 1 if state in (JobState.ORPHANED, JobState.LOST) else 0
-        if self._looks < LOOKS_UNTIL_SURE:
+        """Note the state that a look has found; return whether it has to be pushed again, as orphaned or lost."""
+        if state not in (JobState.ORPHANED, JobState.LOST):
+            self._start_watching()
             return False
-        self._looks = 0
+        self._looks += 1
+        if self._looks < LOOKS_UNTIL_SURE or time.monotonic() - self._watched_since < SURE_AFTER_S:
+            return False
+        self._start_watching()
         return True
+
+    def _start_watching(self) -> None:
+        self._looks = 0
+        self._watched_since = time.monotonic()
 
 
 def _error_of(result: JobResult) -> ServiceError | None:

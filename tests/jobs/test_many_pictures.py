@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.services import wait_until
 from errors import ClientGone, DeadlineExceeded, JobFailed, ServiceUnavailable
+from jobs import waiting_job
 from jobs.client import JobClient
 from jobs.consumer import JobConsumer
 from jobs.observers import Delivery, JobClientObserver
@@ -36,6 +37,11 @@ def submitted(
     jobs = JobClient(settings)
     with ThreadPoolExecutor(1) as pool:
         yield pool.submit(jobs.classify, dict.fromkeys(ids, PIXELS), request_deadline(settings), client_gone)
+
+
+@pytest.fixture(autouse=True)
+def surely_gone_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting_job, "SURE_AFTER_S", 0)
 
 
 def take(settings: Settings, count: int) -> list[Job]:

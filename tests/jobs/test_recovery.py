@@ -11,6 +11,7 @@ import redis
 
 from benchmarks.services import wait_until
 from errors import ClientGone, JobFailed
+from jobs import waiting_job
 from jobs.client import JobClient
 from jobs.consumer import JobConsumer
 from jobs.observers import Delivery, JobClientObserver, JobState
@@ -29,6 +30,11 @@ MANY_POLLS = 5
 @pytest.fixture
 def settings(make_settings: MakeSettings) -> Settings:
     return make_settings(poll_interval_s=0.05)
+
+
+@pytest.fixture(autouse=True)
+def surely_gone_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting_job, "SURE_AFTER_S", 0)
 
 
 @pytest.fixture
@@ -131,6 +137,22 @@ def test_a_job_queued_behind_an_older_one_is_not_requeued(
         wait_until(lambda: len(polls) >= MANY_POLLS)
         assert [job["id"] for job in queued_jobs(client, keys)] == ["b" * 32, ID]
         process_jobs(settings, 2)
+        assert future.result().id == ID
+
+
+def test_a_job_that_waits_for_its_batch_to_fill_is_not_requeued_however_often_its_web_server_looks(
+    make_settings: MakeSettings, client: Client, keys: Keys, polls: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting_job, "SURE_AFTER_S", 20)
+    settings = make_settings(poll_interval_s=0.05, batch_wait_ms=300)
+    consumer = JobConsumer(settings, "w1", "m")
+    with submitted_job(settings) as future:
+        while not (jobs := consumer.take(8)):
+            pass
+        wait_until(lambda: polls.count("lost") >= MANY_POLLS)
+        assert [job.id for job in jobs] == [ID]
+        assert client.llen(keys.queue) == 0
+        consumer.publish([result_of(job) for job in jobs])
         assert future.result().id == ID
 
 
