@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import redis
 
@@ -17,13 +17,24 @@ from jobs.pipelined_connection import Command, PipelinedConnection, Published
 from logger import log
 from settings import Settings
 
+# A connection that was idle for so long is left over from a burst. Each request closes a few of them at most.
+IDLE_S = 30
+CLOSED_AT_ONCE = 2
+
+
+class IdleConnection(NamedTuple):
+    """A connection that waits for its next request, and since when, by time.monotonic."""
+
+    connection: PipelinedConnection
+    since: float
+
 
 class ReplyChannels:
     """Leases connections with channels; safe to use from many threads."""
 
     def __init__(self, settings: Settings) -> None:
         self._client = connect_impatiently(settings, protocol=3)
-        self._idle: deque[PipelinedConnection] = deque()
+        self._idle: deque[IdleConnection] = deque()
         hang_detector(settings).drop_when_hung(self.drop_idle)
 
     @contextmanager
@@ -38,7 +49,7 @@ class ReplyChannels:
     def take_connection(self) -> PipelinedConnection:
         """Return an idle connection, which Redis may have closed meanwhile, or a new one."""
         try:
-            return self._idle.pop()
+            return self._idle.pop().connection
         except IndexError:
             return self.new_connection()
 
@@ -63,7 +74,7 @@ class LeasedChannels:
         idle: keeps its connection for the next request.
     """
 
-    def __init__(self, pool: ReplyChannels, names: Collection[bytes], idle: deque[PipelinedConnection]) -> None:
+    def __init__(self, pool: ReplyChannels, names: Collection[bytes], idle: deque[IdleConnection]) -> None:
         self._pool = pool
         self._names = names
         self._idle = idle
@@ -117,7 +128,8 @@ class LeasedChannels:
         if connection:
             with suppress(redis.RedisError):
                 connection.send(*(("UNSUBSCRIBE", name) for name in self._names), *commands)
-                self._idle.append(connection)
+                self._idle.append(IdleConnection(connection, time.monotonic()))
+            _close_unneeded(self._idle)
 
     def _subscribe(self, connection: PipelinedConnection, *commands: Command) -> Any:
         self._connection = connection
@@ -128,3 +140,12 @@ class LeasedChannels:
         except redis.RedisError:
             self._connection = None
             raise
+
+
+def _close_unneeded(idle: deque[IdleConnection]) -> None:
+    """Close some that have been idle for long; these gather at the left, since requests take from the right."""
+    with suppress(IndexError):  # there are no more
+        for _ in range(CLOSED_AT_ONCE):
+            if time.monotonic() - idle[0].since < IDLE_S:
+                return
+            idle.popleft().connection.close()

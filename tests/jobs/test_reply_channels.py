@@ -7,6 +7,7 @@ import pytest
 import redis
 
 from benchmarks.services import wait_until
+from jobs import reply_channels
 from jobs.client import JobClient
 from jobs.protocol import Keys
 from jobs.reply_channels import ReplyChannels
@@ -57,6 +58,24 @@ def test_sequential_requests_reuse_one_connection(settings: Settings, client: Cl
             process_jobs(settings, 1)
             future.result()
     assert len(client.client_list(_type="pubsub")) <= before + 1
+
+
+def test_the_connections_of_a_burst_are_closed_when_later_requests_do_not_need_them(
+    make_settings: MakeSettings, redis_url: str, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reply_channels, "IDLE_S", 0.1)
+    channels = ReplyChannels(make_settings(redis_url=f"{redis_url}?client_name=burst"))
+
+    def connections_after_a_request() -> int:
+        with channels.lease("one") as channel:
+            channel.call(("PING",))
+        return [each["name"] for each in client.client_list()].count("burst")
+
+    with ExitStack() as burst:
+        for number in range(5):
+            burst.enter_context(channels.lease(f"{number}")).call(("PING",))
+    wait_until(lambda: connections_after_a_request() == 1, timeout_s=20)
+    assert connections_after_a_request() == 1
 
 
 def test_unread_replies_of_one_request_do_not_reach_the_next(settings: Settings, client: Client) -> None:
