@@ -80,7 +80,8 @@ class BatchLoop:
                 continue
             if batch:
                 # A job that may have killed a worker must not take those of other loops with it.
-                with self._lock.exclusive() if batch[0].attempt > 1 else self._lock.shared():
+                lock = self._lock.exclusive if batch[0].attempt > 1 else self._lock.shared
+                with lock(self._progress):
                     self._serve(batch, stop)
 
     def _serve(self, batch: Sequence[Job], stop: threading.Event) -> None:

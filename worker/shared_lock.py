@@ -1,8 +1,13 @@
 """A lock that is either shared by all threads, or held by one alone."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+REPORT_INTERVAL_S = 1
+
+# Called by a thread that waits, once an interval, to show that it does not hang.
+Report = Callable[[], object]
 
 
 class SharedLock:
@@ -17,23 +22,28 @@ class SharedLock:
         self._places = threading.Semaphore(threads)
         self._entry = threading.Lock()
 
-    @contextmanager
-    def shared(self) -> Iterator[None]:
+    def shared(self, waiting: Report = lambda: None) -> AbstractContextManager[None]:
         """Enter as soon as no thread holds the lock alone, or waits to do so."""
-        with self._entry:
-            self._places.acquire()
-        try:
-            yield
-        finally:
-            self._places.release()
+        return self._hold(1, waiting)
+
+    def exclusive(self, waiting: Report = lambda: None) -> AbstractContextManager[None]:
+        """Enter as soon as all others have left, and keep them out."""
+        return self._hold(self._threads, waiting)
 
     @contextmanager
-    def exclusive(self) -> Iterator[None]:
-        """Enter as soon as all others have left, and keep them out."""
-        with self._entry:
-            for _ in range(self._threads):
-                self._places.acquire()
+    def _hold(self, places: int, waiting: Report) -> Iterator[None]:
+        _acquire(self._entry, waiting)
+        try:
+            for _ in range(places):
+                _acquire(self._places, waiting)
+        finally:
+            self._entry.release()
         try:
             yield
         finally:
-            self._places.release(self._threads)
+            self._places.release(places)
+
+
+def _acquire(lock: "threading.Lock | threading.Semaphore", waiting: Report) -> None:
+    while not lock.acquire(timeout=REPORT_INTERVAL_S):
+        waiting()

@@ -1,5 +1,8 @@
 """What the batch loops of one worker compute together, and what they report."""
 
+import threading
+from collections import Counter
+
 import pytest
 
 from benchmarks.services import wait_until
@@ -7,6 +10,7 @@ from jobs.protocol import JobResult, Keys, Prediction
 from settings import Settings
 from tests.conftest import Client
 from tests.support.batch_loops import LANES, HeldNetwork, lanes, push
+from worker import shared_lock
 
 
 @pytest.mark.parametrize("attempt", [2, 3])
@@ -68,6 +72,24 @@ def test_a_loop_without_jobs_makes_progress(settings: Settings) -> None:
     progress: list[object] = []
     with lanes(settings, HeldNetwork(), count=1, progress=lambda: progress.append(None)):
         wait_until(lambda: len(progress) > 2, timeout_s=10)
+
+
+def test_loops_that_wait_for_another_make_progress_and_that_which_computes_makes_none(
+    settings: Settings, client: Client, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise a healthy worker would count as stuck, or one whose network hangs as healthy."""
+    monkeypatch.setattr(shared_lock, "REPORT_INTERVAL_S", 0.01)
+    network, progress = HeldNetwork(), Counter[int]()
+    with lanes(settings, network, count=3, progress=lambda **_: progress.update([threading.get_ident()])) as lock:
+        push(settings, client, 1)
+        wait_until(lambda: network.inside == {1})
+        push(settings, client, 9, attempt=2)
+        wait_until(lock._entry.locked, timeout_s=10)  # its loop waits for the first
+        push(settings, client, 3)  # its loop waits for the second
+        wait_until(lambda: client.llen(keys.queue) == 0)
+        before = progress.copy()
+        wait_until(lambda: sum(count > before[loop] + 2 for loop, count in progress.items()) == 2, timeout_s=10)
+        assert sum(progress[loop] == before[loop] for loop in progress) == 1
 
 
 def test_a_loop_that_has_waited_for_others_makes_progress_before_it_computes(
