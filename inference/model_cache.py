@@ -1,12 +1,16 @@
 """Where networks in OpenVINO's format are kept: MODEL_CACHE_DIR, or for one start a temporary folder."""
 
+import fcntl
+import os
+import shutil
 import tempfile
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from inference.checksums import is_intact, seal
 from inference.networks import ModelError
 from logger import log
 from settings import Settings
@@ -14,6 +18,8 @@ from settings import Settings
 
 class ModelCache:
     """Makes each network once; to be used with `with`, until the networks are loaded.
+
+    What is kept is compared with its checksums; what a power loss or a bad disk has damaged is made again.
 
     Where MODEL_CACHE_DIR cannot be used, because its disk is full or it is read-only, a network goes to a temporary
     folder that is removed at the end of the block, and the log tells.
@@ -41,7 +47,7 @@ class ModelCache:
             return []
 
     def get(self, name: str, make: Callable[[Path], None]) -> Path:
-        """Return the folder of that name, after making it if it is not kept.
+        """Return the folder of that name, after making it if it is not kept, or damaged.
 
         Args:
             name: what identifies the content.
@@ -54,7 +60,7 @@ class ModelCache:
             return self._made[name]
         try:
             folder = self._folder() / name
-            if not folder.exists():
+            if not is_intact(folder):
                 _make(folder, make)
         except OSError as error:
             log("model_cache_unusable", level="warning", setting="MODEL_CACHE_DIR", path=self._setting, error=error)
@@ -83,12 +89,33 @@ class ModelCache:
 def _make(folder: Path, make: Callable[[Path], None]) -> None:
     """Make it under another name and rename it when it is complete, unless another worker was faster."""
     folder.parent.mkdir(parents=True, exist_ok=True)
+    if folder.exists():
+        _remove_damaged(folder)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         complete = Path(scratch) / "complete"
         complete.mkdir()
         make(complete)
+        seal(complete)
         try:
             complete.rename(folder)
         except OSError:
-            if not folder.exists():
+            if not is_intact(folder):
                 raise
+
+
+def _remove_damaged(folder: Path) -> None:
+    """Remove it, unless another worker has done so, and perhaps has put a new one in its place."""
+    with _locked(folder.parent):
+        if folder.exists() and not is_intact(folder):
+            log("model_cache_damaged", level="warning", setting="MODEL_CACHE_DIR", path=folder)
+            shutil.rmtree(folder)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
