@@ -12,6 +12,7 @@ from typing import Self
 
 from inference.checksums import is_intact, seal
 from inference.networks import ModelError
+from inference.scratch_folder import scratch_folder
 from logger import log
 from settings import Settings
 
@@ -91,13 +92,11 @@ def _make(folder: Path, make: Callable[[Path], None]) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     if folder.exists():
         _remove_damaged(folder)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
-        complete = Path(scratch) / "complete"
-        complete.mkdir()
-        make(complete)
-        seal(complete)
+    with scratch_folder(folder.parent) as scratch:
+        make(scratch)
+        seal(scratch)
         try:
-            complete.rename(folder)
+            scratch.rename(folder)
         except OSError:
             if not is_intact(folder):
                 raise
