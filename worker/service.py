@@ -6,8 +6,9 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from functools import partial
 
 from inference.classifier import Classifier, load_classifier
@@ -38,9 +39,9 @@ def run_worker(load: LoadClassifier = load_classifier) -> int:
     # SERVER_NAME may be the same on several machines, the name of a worker never is.
     name = f"{settings.name_of('worker')}-{os.getpid()}-{secrets.token_hex(2)}"
     configure_logging(name, settings.log_format, settings.log_level)
-    _on_stop_signal(lambda: sys.exit(0))
     try:
-        classifier = load(settings)
+        with _ending_at_stop_signal():
+            classifier = load(settings)
     except ModelError as error:
         log("model_unavailable", level="error", error=error)
         return 1
@@ -118,6 +119,23 @@ def _end_stuck_process(stalled_s: float) -> None:
     """End at once, since a thread that hangs in the network cannot be stopped; whoever supervises us starts another."""
     log("worker_stuck", level="error", stalled_s=stalled_s, exit_code=STUCK_EXIT_CODE)
     os._exit(STUCK_EXIT_CODE)
+
+
+@contextmanager
+def _ending_at_stop_signal() -> Iterator[None]:
+    """End with exit code 0 at a signal, even if SystemExit is lost: in callbacks from C++ it becomes another error."""
+    stopped = threading.Event()
+
+    def end() -> None:
+        stopped.set()
+        sys.exit(0)
+
+    _on_stop_signal(end)
+    try:
+        yield
+    finally:
+        if stopped.is_set():
+            sys.exit(0)
 
 
 def _on_stop_signal(act: Callable[[], object]) -> None:

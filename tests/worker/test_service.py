@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -14,6 +16,7 @@ from benchmarks.services import wait_until
 from inference.classifier import Classifier
 from jobs import heartbeat
 from jobs.protocol import Keys, WorkerInfo
+from project import PROJECT_DIR
 from settings import Settings
 from telemetry.worker_metrics import WorkerMetrics
 from tests.conftest import Client
@@ -75,3 +78,30 @@ def test_a_loop_that_ends_with_an_error_ends_the_worker(settings: Settings, monk
     with pytest.raises(RuntimeError, match="a bug"):
         serve(settings, Network(streams=2), threading.Event())
     assert told_to_stop == [True]
+
+
+# A worker that is told to stop while it loads its network.
+STOPPED_WHILE_LOADING = """
+import signal, sys
+from inference.networks import ModelError
+from worker.service import run_worker
+
+def load(settings):
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    except SystemExit as error:
+        {then}
+
+sys.exit(run_worker(load))
+"""
+
+
+@pytest.mark.parametrize(
+    "then", ["raise SystemError('in a callback') from error", "raise ModelError('cannot be loaded') from error", "pass"]
+)
+def test_a_worker_stopped_while_it_loads_its_network_ends_well_whatever_a_library_makes_of_that(
+    then: str,
+) -> None:
+    command = [sys.executable, "-c", STOPPED_WHILE_LOADING.format(then=then)]
+    worker = subprocess.run(command, cwd=PROJECT_DIR, capture_output=True, text=True)
+    assert (worker.returncode, worker.stderr) == (0, "")
