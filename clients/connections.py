@@ -75,13 +75,17 @@ def is_distrust(error: BaseException) -> bool:
     return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes(error))
 
 
+def system_words(error: BaseException) -> str | None:
+    """Return the system's words for what is behind an error; None where it has none."""
+    words = (cause.strerror for cause in causes(error) if isinstance(cause, OSError))
+    return next((text.lower() for text in words if text), None)
+
+
 def reason(error: BaseException) -> str:
-    """Return the system's words for what is behind an error of urllib3."""
-    chain = list(causes(error))
-    for cause in chain:
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror.lower()
-    if any(isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError) for cause in chain):
+    """Return in words what is behind an error of urllib3."""
+    if words := system_words(error):
+        return words
+    if any(isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError) for cause in causes(error)):
         return "timeout"
     return "connection lost" if isinstance(error, urllib3.exceptions.ProtocolError) else type(error).__name__
 

@@ -1,14 +1,17 @@
 """The service as a client sees it: wait until it is ready, send a picture, try again when it is busy."""
 
+import http.client
+import socket
 import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
 import requests
+import urllib3
 
-from clients.connections import authorities, environment_proxy, is_distrust
-from clients.send_again import send_again
+from clients.connections import authorities, environment_proxy, is_distrust, system_words
+from clients.send_again import broke, causes, is_refused, send_again
 
 TIMEOUT_S = 60
 LOOK_INTERVAL_S = 0.25
@@ -17,6 +20,17 @@ BUSY = (429, 503)
 STRANGER = "what answers there is not the picture classifier"
 # A load balancer answers with these what it does not pass on, mostly in HTML.
 FROM_LOAD_BALANCERS = (413, 429, 500, 502, 503, 504)
+# What may be behind an error, and what it says to a user.
+MEANINGS: tuple[tuple[type[Exception], str], ...] = (
+    (requests.JSONDecodeError, STRANGER),
+    (requests.Timeout, "no answer in time"),
+    (TimeoutError, "no answer in time"),
+    (ConnectionRefusedError, "nobody answers there; `make run` starts the service"),
+    (socket.gaierror, "no host of this name is known"),
+    (ConnectionError, "the connection was closed before the answer came"),
+    (http.client.IncompleteRead, "the connection was closed in the middle of the answer"),
+    (http.client.HTTPException, "what answers there does not speak HTTP"),
+)
 
 
 class Service:
@@ -25,9 +39,13 @@ class Service:
     Args:
         url: its address.
         api_key: where one is required.
+
+    Attributes:
+        was_there: it has answered, or at least taken a picture, so that it is worth while to send others.
     """
 
     def __init__(self, url: str, api_key: str | None = None) -> None:
+        self.was_there = False
         self._url = url
         self._session = requests.Session()
         # `Connections` keeps the same rules. Left to the session, they differ where the service is on this machine.
@@ -54,7 +72,7 @@ class Service:
         Args:
             upload: the file's content.
             retry_s: how long to try again while the service is busy, or the connection breaks before an answer came,
-                in seconds.
+                or a service that was there refuses it, in seconds.
             on_retry: called with the reason, and the time until the next try in seconds.
 
         Raises:
@@ -62,15 +80,23 @@ class Service:
         """
 
         def post() -> requests.Response:
-            return self._session.post(f"{self._url}/predict", files={"image": upload}, timeout=TIMEOUT_S)
+            try:
+                return self._session.post(f"{self._url}/predict", files={"image": upload}, timeout=TIMEOUT_S)
+            except requests.RequestException as error:
+                self.was_there |= _was_taken(error)
+                raise
+
+        def on_break(wait_s: float) -> None:
+            on_retry("No answer: the connection broke.", wait_s)
 
         end = time.monotonic() + retry_s
         while True:
             left_s = end - time.monotonic()
-            response = send_again(post, left_s, lambda wait_s: on_retry("No answer: the connection broke.", wait_s))
-            wait_s = _retry_after_s(response)
+            response = send_again(post, left_s, on_break, self._is_retried)
+            answer, wait_s = _answer(response), _retry_after_s(response)
+            self.was_there = True
             if wait_s is None or time.monotonic() + wait_s > end:
-                return _answer(response)
+                return answer
             on_retry(_detail(response), wait_s)
             time.sleep(wait_s)
 
@@ -99,23 +125,32 @@ class Service:
                     raise
             time.sleep(LOOK_INTERVAL_S)
 
+    def _is_retried(self, error: Exception) -> bool:
+        """Tell whether to send again; one that was there is perhaps being restarted."""
+        return broke(error) or (self.was_there and is_refused(error))
+
     def _check_ready(self, timeout_s: float) -> None:
         answer = _fields(self._session.get(f"{self._url}/readyz", timeout=timeout_s))
         if not answer.get("ready"):
             raise requests.RequestException(f"not ready: {answer.get('reason', answer)}")
+        self.was_there = True
 
 
 def explain(error: requests.RequestException) -> str:
     """Return the most likely reason of an error."""
-    if isinstance(error, requests.Timeout):
-        return "no answer in time"
-    if isinstance(error, requests.JSONDecodeError):
-        return STRANGER
     if isinstance(error, requests.exceptions.ProxyError):
         return f"the proxy does not reach it: {error}"
-    if isinstance(error, requests.ConnectionError) and not isinstance(error, requests.exceptions.SSLError):
-        return "nobody answers there; `make run` starts the service"
-    return str(error)
+    behind = list(causes(error))
+    for kind, meaning in MEANINGS:
+        if any(isinstance(cause, kind) for cause in behind):
+            return meaning
+    return system_words(error) or str(error)
+
+
+def _was_taken(error: requests.RequestException) -> bool:
+    """Tell whether a picture was sent, and only its answer is missing."""
+    torn = (urllib3.exceptions.ReadTimeoutError, http.client.IncompleteRead)
+    return broke(error) or any(isinstance(cause, torn) for cause in causes(error))
 
 
 def _answer(response: requests.Response) -> dict[str, Any]:

@@ -52,12 +52,21 @@ class SimpleClient:
         return 0 if all(good) else 1
 
     def _classify(self, image: str, service: Service) -> dict[str, Any]:
-        """Send a picture; if it cannot be read, return an error in the form of the service's own."""
+        """Send a picture; if it cannot be read, or there is no answer, return an error in the service's form.
+
+        Raises:
+            requests.RequestException: there is no service at all.
+        """
         try:
             upload = sys.stdin.buffer.read() if image == STANDARD_INPUT else Path(image).read_bytes()
         except OSError as error:
             return {"success": False, "detail": error.strerror}
-        return service.classify(upload, self.retry_s, _say_retry)
+        try:
+            return service.classify(upload, self.retry_s, _say_retry)
+        except requests.RequestException as error:
+            if not service.was_there:
+                raise
+            return {"success": False, "detail": explain(error)}
 
     def _show(self, image: str, answer: dict[str, Any], with_name: bool) -> bool:
         """Print one answer, and tell whether it was a good one."""
