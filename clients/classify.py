@@ -13,6 +13,7 @@ import requests
 from clients.bulk import Bulk
 from clients.classification import Classification
 from clients.connections import Connections, environment_proxy
+from clients.output import show_last
 from clients.pace import Pace
 from clients.progress import Progress, progress_bar, say
 from clients.service import Service, explain
@@ -63,14 +64,14 @@ def _run(args: argparse.Namespace, table: Table, service: Service) -> int:
         interrupted = stop.is_set()
     # What still comes is not written, so the summary is true.
     table.close()
-    print(bulk.summary(time.monotonic() - began))
+    code = show_last(bulk.summary(time.monotonic() - began))
     if bulk.fatal:
         _say_how_to_resume(bulk.fatal, table)
         return 1
     if interrupted:
         _say_how_to_resume("Interrupted", table)
         return INTERRUPTED
-    return 1 if bulk.to_repeat else 0
+    return 1 if bulk.to_repeat else code
 
 
 def _watch(bulk: Bulk, pace: Pace, stop: threading.Event, show: Callable[[Progress], None]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import requests
 
+from clients.output import show
 from clients.picture_files import find_pictures
 from clients.rows import one_line
 from clients.service import Service, explain
@@ -45,6 +46,8 @@ class SimpleClient:
                 good = [self._show(image, self._classify(image, service), len(images) > 1) for image in images]
         except requests.RequestException as error:
             return _fail(self.url, explain(error))
+        except BrokenPipeError:
+            return 1  # nobody reads the answers
         except OSError as error:
             return _fail(error.filename or self.url, error.strerror or str(error))
         except KeyboardInterrupt:
@@ -72,12 +75,12 @@ class SimpleClient:
         """Print one answer, and tell whether it was a good one."""
         good = bool(answer.get("success"))
         if self.as_json:
-            print(json.dumps({"image": image} | answer), flush=True)
+            show(json.dumps({"image": image} | answer))
         elif good:
             lines = [f"{one_line(image)}:"] if with_name else []
             for rank, prediction in enumerate(answer["predictions"], start=1):
                 lines.append(f"{rank}. {prediction['label']}: {prediction['probability']:.4f}")
-            print("\n".join(lines), flush=True)
+            show("\n".join(lines))
         if not good:
             _fail(image, self._reason(answer))
         return good

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from clients.load import MAX_IN_FLIGHT, Load
+from clients.output import show_last
 from clients.picture_files import find_pictures
 from clients.progress import progress_bar
 from clients.report import Report, Results
@@ -53,11 +54,12 @@ def _run(args: argparse.Namespace, images: list[bytes]) -> int:
                 load.closed_loop(args.concurrency, count, args.duration)
         interrupted = stop.is_set()
     report = Report.of(load.results, rate, args.concurrency, sender.retries)
-    print(report.text())
     try:
-        _save(load.results, report, args)
-    except OSError as error:
-        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+        not_saved = _save(load.results, report, args)
+    finally:
+        # After the files, since perhaps nobody reads it; but whatever becomes of these.
+        not_shown = show_last(report.text())
+    if not_saved or not_shown:
         return 1
     if interrupted:
         return INTERRUPTED
@@ -85,11 +87,19 @@ def _count(args: argparse.Namespace) -> int | None:
     return None if args.concurrency else math.ceil(args.duration * (args.rate or DEFAULT_RATE))
 
 
-def _save(results: Results, report: Report, args: argparse.Namespace) -> None:
-    if args.json:
-        args.json.write_text(json.dumps(asdict(report), indent=2) + "\n")
-    if args.plot and results.samples:
-        # Here, since matplotlib is large and often not installed.
-        from clients.plot import save_plot
+def _save(results: Results, report: Report, args: argparse.Namespace) -> int:
+    """Write the files that were asked for, and return the exit code."""
+    path = args.json
+    try:
+        if args.json:
+            args.json.write_text(json.dumps(asdict(report), indent=2) + "\n")
+        if args.plot and results.samples:
+            # Here, since matplotlib is large and often not installed.
+            from clients.plot import save_plot
 
-        save_plot(results, report, args.plot)
+            path = args.plot
+            save_plot(results, report, args.plot)
+    except OSError as error:
+        print(f"{path}: {error.strerror}", file=sys.stderr)
+        return 1
+    return 0

@@ -151,14 +151,18 @@ def test_ctrl_c_ends_it_quietly_while_it_reads_the_pictures(services: Services, 
 
 
 def test_ctrl_c_ends_it_without_a_traceback_while_it_writes_the_figures(
-    services: Services, url: str, tmp_path: Path
+    services: Services, served: tuple[Process, str], tmp_path: Path
 ) -> None:
+    web_server, url = served
     slow = tmp_path / "report.json"
     os.mkfifo(slow)
+    answered = web_server.output.count("request_answered")
     client = start_stress(services, "--requests", 1, "--json", slow, "--url", url)
-    wait_until(lambda: "1 requests in " in client.output)
-    # It waits for somebody who reads the figures.
+    wait_until(lambda: web_server.output.count("request_answered") > answered)
+    # Without connections it does nothing more but wait for somebody who reads the figures.
+    wait_until(lambda: sockets(client) == 0 and set(states(client)) == {"S"})
     assert client.stop(signal.SIGINT) == 130
+    assert client.output.startswith("1 requests in ")
     assert "Traceback" not in client.output
 
 
