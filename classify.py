@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 from clients.classify import run_classify
-from clients.options import add_common_options, positive, positive_count
+from clients.options import add_common_options, file_name, positive, positive_count
 
 CONCURRENCY = 64
 WAIT_S = 5.0
@@ -28,7 +28,10 @@ def main() -> int:
     """Classify the files and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "path", nargs="+", type=name, help="folders, pictures, or patterns in quotes, in which ** means any folders"
+        "path",
+        nargs="+",
+        type=file_name,
+        help="folders, pictures, or patterns in quotes, in which ** means any folders",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the table, .csv or .jsonl")
     existing = parser.add_mutually_exclusive_group()
@@ -42,13 +45,6 @@ def main() -> int:
     parser.add_argument("--give-up", type=positive, default=GIVE_UP_S, metavar="S", help=give_up_help)
     add_common_options(parser)
     return run_classify(parser.parse_args())
-
-
-def name(text: str) -> str:
-    """Check a name; an empty one would stand for the current folder."""
-    if not text:
-        raise argparse.ArgumentTypeError("a name is empty; is a variable not set?")
-    return text
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ The exit code is 1 when a picture failed.
 import argparse
 import sys
 
-from clients.options import DEFAULT_IMAGE, add_common_options, non_negative, positive
+from clients.options import DEFAULT_IMAGE, add_common_options, file_name, non_negative, positive
 from clients.simple import SimpleClient
 
 RETRY_S = 60
@@ -20,7 +20,8 @@ RETRY_S = 60
 def main() -> int:
     """Classify the pictures and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("image", nargs="*", help="pictures, folders, or - for standard input (default: the castle)")
+    image_help = "pictures, folders, or - for standard input (default: the castle)"
+    parser.add_argument("image", nargs="*", type=file_name, help=image_help)
     parser.add_argument("--json", action="store_true", help="print whole answers as JSON, one a line")
     parser.add_argument("--wait", type=positive, metavar="S", help="wait up to S seconds until the service is ready")
     retry_help = (

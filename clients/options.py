@@ -75,6 +75,13 @@ def api_key(text: str) -> str:
     return text
 
 
+def file_name(text: str) -> str:
+    """Check a name; an empty one would stand for the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("a name is empty; is a variable not set?")
+    return text
+
+
 def positive(text: str) -> float:
     """Check a number above zero."""
     if not 0 < (number := _number(text)) < math.inf:

@@ -1,11 +1,13 @@
-"""Finds the pictures that a command line names."""
+"""Finds and reads the pictures that a command line names."""
 
 import errno
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
-# What is taken from a folder.
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".bmp", ".avif", ".heic", ".heif", ".hif"}
+from clients.picture_upload import MAX_FILE_BYTES, TOO_LARGE
+from clients.walk import Found, walk
 
 
 def find_pictures(names: Iterable[str]) -> list[str]:
@@ -14,17 +16,41 @@ def find_pictures(names: Iterable[str]) -> list[str]:
     Raises:
         OSError: a folder cannot be read, or has no pictures.
     """
-    found = []
+    found = list(pictures_and_problems(names))
+    for path, problem in found:
+        if problem:
+            raise FileNotFoundError(errno.ENOENT, problem, path)
+    return [path for path, _ in found]
+
+
+def pictures_and_problems(names: Iterable[str]) -> Iterator[Found]:
+    """Yield the names, with the pictures, and the folders that cannot be read, in place of each folder."""
     for name in names:
-        found += _pictures_below(Path(name)) if Path(name).is_dir() else [name]
-    return found
+        yield from _below(name) if os.path.isdir(name) else [Found(name)]
 
 
-def _pictures_below(folder: Path) -> list[str]:
-    """Return the pictures in a folder and its subfolders, except hidden ones, in the order of their paths."""
-    names = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    visible = (name for name in names if not any(part.startswith(".") for part in name.parts))
-    found = [str(folder / name) for name in visible if (folder / name).is_file()]
-    if not found:
-        raise FileNotFoundError(errno.ENOENT, "no pictures in this folder", str(folder))
-    return found
+def _below(folder: str) -> list[Found]:
+    found = [Found(str(Path(path)), problem) for path, problem in walk([folder])]
+    return found or [Found(folder, "no pictures in this folder")]
+
+
+def read_picture(name: str) -> bytes:
+    """Return the content of a file.
+
+    Raises:
+        OSError: it cannot be read, or is too large to be sent.
+    """
+    with open(name, "rb") as file:
+        return read_content(file)
+
+
+def read_content(file: BinaryIO) -> bytes:
+    """Return the content of an open file.
+
+    Raises:
+        OSError: it cannot be read, or is too large to be sent.
+    """
+    content = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise OSError(errno.EFBIG, TOO_LARGE, file.name)
+    return content

@@ -13,6 +13,7 @@ from clients.walk import Found
 
 # The service reads no more of what it refuses, so nobody would see its answer; it takes 10 MiB by default.
 MAX_FILE_BYTES = 100 * 1024 * 1024
+TOO_LARGE = f"It has more than {MAX_FILE_BYTES // 1024**2} MiB and was not sent"
 BLOCK_BYTES = 64 * 1024
 
 
@@ -84,7 +85,7 @@ def _obstacle(status: os.stat_result) -> str | None:
     if not stat.S_ISREG(status.st_mode):
         return "This is not a file"
     if status.st_size > MAX_FILE_BYTES:
-        return f"It has more than {MAX_FILE_BYTES // 1024**2} MiB and was not sent"
+        return TOO_LARGE
     return None
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from clients.load import MAX_IN_FLIGHT, Load
 from clients.output import show_last
-from clients.picture_files import find_pictures
+from clients.picture_files import find_pictures, read_picture
 from clients.progress import progress_bar
 from clients.report import Report, Results
 from clients.sender import Sender
@@ -75,7 +75,7 @@ def _read_images(args: argparse.Namespace, default_image: Path) -> list[bytes]:
     if args.plot and not find_spec("matplotlib"):
         raise UsageError(f"--plot needs matplotlib: {sys.prefix}/bin/pip install matplotlib")
     try:
-        return [Path(name).read_bytes() for name in find_pictures(args.image or [str(default_image)])]
+        return [read_picture(name) for name in find_pictures(args.image or [str(default_image)])]
     except OSError as error:
         raise UsageError(f"{error.filename}: {error.strerror}") from error
 

@@ -128,6 +128,12 @@ def test_folders_are_searched_with_all_that_is_in_them(tmp_path: Path) -> None:
     assert found == ["a/c.PNG", "a/deep/er/d.webp", "b.jpg"]
 
 
+def test_a_subfolder_that_cannot_be_read_is_an_error(tmp_path: Path, refused_folder: Path) -> None:
+    (tmp_path / "a.jpg").touch()
+    with pytest.raises(OSError, match=f"Permission denied: '{refused_folder}'"):
+        find_pictures([str(tmp_path)])
+
+
 def test_a_folder_without_pictures_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no pictures"):
         find_pictures([str(tmp_path)])

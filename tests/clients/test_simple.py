@@ -1,6 +1,7 @@
 """The simple client in a service's bad moments; what answers is made by hand, connection by connection."""
 
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -11,7 +12,7 @@ import pytest
 from clients import send_again, service
 from clients.service import Service
 from clients.simple import SimpleClient
-from tests.support.busy_service import GOOD, busy_service
+from tests.support.busy_service import GOOD, Busy, busy_service
 from tools.embedded_redis import free_port
 
 CLOSED = b""
@@ -134,3 +135,32 @@ def test_a_server_of_another_protocol_is_named_once(
     url = serve(STRANGER)
     assert run(url, pictures) == 1
     assert capsys.readouterr().err == f"{url}: what answers there does not speak HTTP\n"
+
+
+def test_what_cannot_be_sent_keeps_nothing_else_from_being_sent(
+    busy: Busy, pictures: list[str], tmp_path: Path, refused_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "empty").mkdir()
+    with (tmp_path / "b0.tif").open("wb") as large:
+        large.truncate(3 * 10**9)
+    assert run(busy.url, [str(tmp_path / "empty"), str(tmp_path)]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == "".join(f"{picture}:\n1. red: 1.0000\n" for picture in pictures)
+    assert shown.err.splitlines() == [
+        f"{tmp_path}/empty: no pictures in this folder",
+        f"{tmp_path}/b0.tif: It has more than 100 MiB and was not sent",
+        f"{refused_folder}: Permission denied",
+    ]
+
+
+def test_a_name_that_would_break_its_line_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("http://127.0.0.1:1", ["no\nsuch.png"]) == 1
+    assert capsys.readouterr().err == "no\\nsuch.png: No such file or directory\n"
+
+
+def test_standard_input_that_is_closed_is_no_picture(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)  # as Python does when its shell command ends with <&-
+    assert run("http://127.0.0.1:1", ["-"]) == 1
+    assert capsys.readouterr().err == "-: standard input is closed\n"

@@ -112,6 +112,7 @@ def test_it_reports_that_another_program_answers(services: Services) -> None:
     ("arguments", "code", "message"),
     [
         (["/no/such.png"], 1, "/no/such.png: No such file or directory\n"),
+        ([""], 2, "argument image: a name is empty; is a variable not set?\n"),
         (["worker"], 1, "worker: no pictures in this folder\n"),
         (["--url", "127.0.0.1:5000"], 2, "'127.0.0.1:5000' is not an address such as http://127.0.0.1:5000\n"),
         (

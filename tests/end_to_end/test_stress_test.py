@@ -228,6 +228,7 @@ def test_without_matplotlib_a_plot_is_refused_before_any_load(
         (["--requests", "1.5"], "'1.5': must be a whole number"),
         (["--rate", "nan"], "'nan': must be positive"),
         (["--image", "/no/such.png"], "/no/such.png: No such file or directory"),
+        (["--image", ""], "argument --image: a name is empty; is a variable not set?"),
         (["--image", "worker"], "worker: no pictures in this folder"),
         (["--json", "/no/such/report.json"], "there is no folder /no/such"),
         (["--plot", "plot.doc"], "plot.doc does not end in .png"),
@@ -240,6 +241,17 @@ def test_invalid_options_are_refused_before_any_load(
     with pytest.raises(SystemExit, match="2"):
         run_stress(*arguments)
     assert capsys.readouterr().err.endswith(f"{message}\n")
+
+
+def test_a_file_that_is_too_large_is_refused_before_any_load(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "large.tif"
+    with path.open("wb") as large:
+        large.truncate(100 * 2**20 + 1)
+    with pytest.raises(SystemExit, match="2"):
+        run_stress("--image", path)
+    assert capsys.readouterr().err.endswith(f"{path}: It has more than 100 MiB and was not sent\n")
 
 
 def test_an_unreachable_service_is_reported_as_the_reason(capsys: pytest.CaptureFixture[str]) -> None:
