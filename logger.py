@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
+from log_output import unblocked
+
 _LOGGER = logging.getLogger("service")
 
 # Printable ASCII without spaces, quotes, `=` and `\\`.
@@ -52,8 +54,9 @@ def log(action: str, *, level: Level = "info", **fields: object) -> None:
 
 def configure_logging(server_name: str, log_format: Literal["text", "json"], log_level: str) -> None:
     """Write the records of this process, including the libraries', to standard error in one format."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Formatter(server_name, Path(sys.argv[0]).name, as_json=log_format == "json"))
+    formatter = _Formatter(server_name, Path(sys.argv[0]).name, as_json=log_format == "json")
+    handler = logging.StreamHandler(unblocked(sys.stderr, formatter.lines_lost))
+    handler.setFormatter(formatter)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.captureWarnings(True)
     # Our format names neither the line of code nor the thread, and looking for them takes half of a record's time:
@@ -79,6 +82,12 @@ class _Formatter(logging.Formatter):
             return json.dumps(head | fields, default=str)
         words = [timestamp, self.server_name, self.script, action]
         return " ".join([*words, *(f"{key}={quote(value)}" for key, value in fields.items())])
+
+    def lines_lost(self, count: int) -> str:
+        """Format the line that says how many lines nobody read."""
+        record = logging.LogRecord(_LOGGER.name, logging.WARNING, "", 0, "log_lines_lost", (), None)
+        record.fields = {"count": count}
+        return f"{self.format(record)}\n"
 
     def _event(self, record: logging.LogRecord) -> tuple[str, dict[str, Any]]:
         fields: dict[str, Any] = {}
