@@ -25,6 +25,8 @@ from worker.shared_lock import SharedLock
 SIGNAL_LATENCY_S = 0.5
 # An internal error: sysexits.h. 1 is a worker that cannot start.
 STUCK_EXIT_CODE = os.EX_SOFTWARE
+# Nothing keeps a stuck worker from ending, not even a log that hangs.
+LAST_WORDS_S = 1
 
 LoadClassifier = Callable[[Settings], Classifier]
 
@@ -117,8 +119,11 @@ def _describe(settings: Settings, name: str, classifier: Classifier) -> WorkerIn
 
 def _end_stuck_process(stalled_s: float) -> None:
     """End at once, since a thread that hangs in the network cannot be stopped; whoever supervises us starts another."""
-    log("worker_stuck", level="error", stalled_s=stalled_s, exit_code=STUCK_EXIT_CODE)
-    os._exit(STUCK_EXIT_CODE)
+    try:
+        threading.Timer(LAST_WORDS_S, os._exit, [STUCK_EXIT_CODE]).start()
+        log("worker_stuck", level="error", stalled_s=stalled_s, exit_code=STUCK_EXIT_CODE)
+    finally:
+        os._exit(STUCK_EXIT_CODE)
 
 
 @contextmanager

@@ -105,3 +105,19 @@ def test_a_worker_stopped_while_it_loads_its_network_ends_well_whatever_a_librar
     command = [sys.executable, "-c", STOPPED_WHILE_LOADING.format(then=then)]
     worker = subprocess.run(command, cwd=PROJECT_DIR, capture_output=True, text=True)
     assert (worker.returncode, worker.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("fault", ["threading.Event().wait()", "raise OSError"])
+def test_a_stuck_worker_ends_itself_also_when_its_log_hangs_or_fails(fault: str) -> None:
+    code = f"""
+import logging, threading
+from worker.service import _end_stuck_process
+class Faulty(logging.Handler):
+    def emit(self, record):
+        {fault}
+logging.getLogger("service").addHandler(Faulty())
+_end_stuck_process(1)
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=PROJECT_DIR, capture_output=True, text=True, timeout=60)
+    assert done.returncode == service.STUCK_EXIT_CODE, done.stderr
