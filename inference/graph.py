@@ -11,7 +11,7 @@ from inference.networks import ModelError, Network, reading
 from settings import Settings
 
 # Incremented whenever the graph that is built here changes, so that exported copies of it are made anew.
-GRAPH_VERSION = 2
+GRAPH_VERSION = 3
 
 
 def build_graph(network: Network, settings: Settings) -> Any:
@@ -34,7 +34,7 @@ def build_graph(network: Network, settings: Settings) -> Any:
     _check_shapes(model, settings.image_shape)
     pixels = keras.Input(settings.image_shape, dtype="uint8")
     outputs = model(_preprocess(keras.ops.cast(pixels, "float32"), network.preprocess))
-    return keras.Model(pixels, _probabilities(outputs, network.output))
+    return keras.Model(pixels, _probabilities(keras.ops.cast(outputs, "float32"), network.output))
 
 
 def fingerprint(network: Network, settings: Settings) -> str:

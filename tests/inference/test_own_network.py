@@ -1,7 +1,6 @@
 """Networks of one's own: what their outputs are is seen or said, and mistakes are told in one line that helps."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,60 +8,14 @@ import numpy as np
 import pytest
 
 from inference.agreement import sample_pictures
-from inference.classifier import Classifier, load_classifier
+from inference.classifier import load_classifier
 from inference.networks import ModelError
 from tests.conftest import MakeSettings
-
-SIDE = 8
-PIXELS = bytes(range(SIDE * SIDE * 3))
-
-MakeNetwork = Callable[..., Path]
-Load = Callable[..., Classifier]
-
-
-@pytest.fixture
-def make_network(tmp_path: Path) -> MakeNetwork:
-    """Saves a network whose outputs are sums of the mean colours, after some other layers."""
-
-    def make(
-        classes: int, activation: Any = None, *before: Any, scale: float = 1 / 255, suffix: str = ".keras"
-    ) -> Path:
-        import keras
-
-        keras.utils.set_random_seed(1)
-        pixels = x = keras.Input((SIDE, SIDE, 3))
-        for layer in before:
-            x = layer(x)
-        classify = keras.layers.Dense(classes, activation=activation)
-        outputs = classify(keras.layers.GlobalAveragePooling2D()(x))
-        # Of both signs, and far enough apart that the sample pictures make a difference.
-        weights = np.linspace(-20, 25, 3 * classes).reshape(3, classes) * np.array([[1], [-2], [1]])
-        classify.set_weights([weights * scale, np.zeros(classes)])
-        file = tmp_path / f"own{suffix}"
-        keras.Model(pixels, outputs).save(file)
-        return file
-
-    return make
-
-
-@pytest.fixture
-def load(make_settings: MakeSettings, tmp_path: Path) -> Load:
-    def load(file: Path, **changes: object) -> Classifier:
-        size = {"image_width": SIDE, "image_height": SIDE}
-        common = {"model": str(file), "model_cache_dir": tmp_path / "cache", "batch_size": 1, "engine": "tensorflow"}
-        return load_classifier(make_settings(**(common | size | changes)))
-
-    return load
+from tests.inference.conftest import PIXELS, SIDE, Load, MakeNetwork, outputs_of
 
 
 def notes(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [vars(record)["fields"]["note"] for record in caplog.records if record.message == "outputs_doubtful"]
-
-
-def outputs_of(file: Path, pixels: Any) -> Any:
-    import keras
-
-    return np.asarray(keras.models.load_model(file)(pixels.astype(np.float32)))
 
 
 @pytest.mark.parametrize("classes", [1, 4])
