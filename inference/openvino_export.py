@@ -1,14 +1,17 @@
 """A network in OpenVINO's format: exported once and kept in the cache."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from inference.engine import Pixels, Probabilities, Run
+from inference.export_check import check_export
 from inference.graph import cache_name
 from inference.model_cache import ModelCache
 from inference.networks import Network
-from inference.tensorflow_engine import save_frozen_graph
+from inference.tensorflow_engine import run_function, save_frozen_graph, trace
 from logger import log
 from settings import Settings
 
@@ -36,24 +39,44 @@ def ensure_exported(network: Network, settings: Settings, cache: ModelCache) -> 
     """Return OpenVINO's copy of the network, after making it if the cache does not have it.
 
     Raises:
-        ModelError: the network cannot be loaded or written, or does not fit the settings.
+        ModelError: the network cannot be loaded or written, does not fit the settings, or OpenVINO does not compute it
+            as TensorFlow does.
     """
 
     def make(folder: Path) -> None:
         log("model_exporting", path=folder)
-        # By way of a file: OpenVINO's conversion of models in memory fails on Python 3.13 (PEP 667).
-        graph = folder / "graph.pb"
-        save_frozen_graph(network, settings, graph)
-        model = _convert(graph)
+        function = trace(network, settings)
+        model = _convert(function, folder / "graph.pb")
+        check_export(partial(run_function, function), _compile(model), settings.image_shape, _formats(model))
         save_model(model, folder)
-        graph.unlink()
 
     return cache.get(cache_name(network, settings), make) / MODEL_FILE
 
 
-def _convert(graph: Path) -> "openvino.Model":
-    """Convert a TensorFlow graph, and simplify it; reading it without that cost 90 MB of a worker's memory."""
-    return import_openvino().convert_model(graph)
+def _convert(function: Any, graph: Path) -> "openvino.Model":
+    """Convert a TensorFlow function, and simplify it; reading it without that cost 90 MB of a worker's memory.
+
+    By way of a file: OpenVINO's conversion of models in memory fails on Python 3.13 (PEP 667).
+    """
+    save_frozen_graph(function, graph)
+    model = import_openvino().convert_model(graph)
+    graph.unlink()
+    return model
+
+
+def _compile(model: "openvino.Model") -> Run:
+    compiled = openvino_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
+    def run(pixels: Pixels) -> Probabilities:
+        probabilities: Probabilities = compiled(pixels)[0]
+        return probabilities
+
+    return run
+
+
+def _formats(model: "openvino.Model") -> set[str]:
+    """Return the formats of all numbers in the model, such as f32."""
+    return {output.get_element_type().get_type_name() for node in model.get_ops() for output in node.outputs()}
 
 
 def save_model(model: "openvino.Model", folder: Path) -> None:

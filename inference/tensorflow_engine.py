@@ -32,15 +32,13 @@ class TensorflowEngine:
 
     def __init__(self, network: Network, settings: Settings, precision: Precision) -> None:
         self.shape: ImageShape = settings.image_shape
-        self._tensorflow = import_tensorflow()
-        allow = self._tensorflow.config.experimental.enable_tensor_float_32_execution
+        allow = import_tensorflow().config.experimental.enable_tensor_float_32_execution
         allow(precision == Precision.TF32)
-        self._function = _trace(network, settings)
+        self._function = trace(network, settings)
 
     def __call__(self, pixels: Pixels) -> Probabilities:
         """Return the probabilities (n, classes) of the pictures in pixels (n, height, width, channels)."""
-        probabilities: Probabilities = self._function(self._tensorflow.constant(pixels)).numpy()
-        return probabilities
+        return run_function(self._function, pixels)
 
     def release_memory(self) -> None:
         """Do nothing: TensorFlow keeps its memory for the next batch."""
@@ -55,12 +53,11 @@ def float32_on_processor(network: Network, settings: Settings) -> Run:
     tensorflow = import_tensorflow()
     processor = "/CPU:0"
     with tensorflow.device(processor):
-        function = _trace(network, settings)
+        function = trace(network, settings)
 
     def run(pixels: Pixels) -> Probabilities:
         with tensorflow.device(processor):
-            probabilities: Probabilities = function(tensorflow.constant(pixels)).numpy()
-        return probabilities
+            return run_function(function, pixels)
 
     return run
 
@@ -78,20 +75,12 @@ def import_tensorflow() -> ModuleType:
     return module
 
 
-def save_frozen_graph(network: Network, settings: Settings, file: Path) -> None:
-    """Write the network, its weights included, as one TensorFlow graph.
+def trace(network: Network, settings: Settings) -> Any:
+    """Return the network as one function: uint8 pixels (n, height, width, channels) to probabilities (n, classes).
 
     Raises:
         ModelError: the network cannot be loaded, or does not fit the settings.
     """
-    function = _trace(network, settings)
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
-    file.write_bytes(convert_variables_to_constants_v2(function).graph.as_graph_def().SerializeToString())
-
-
-def _trace(network: Network, settings: Settings) -> Any:
-    """Return the network as one function: uint8 pixels (n, height, width, channels) to probabilities (n, classes)."""
     tensorflow = import_tensorflow()
     model = build_graph(network, settings)
     signature = [tensorflow.TensorSpec((None, *settings.image_shape), tensorflow.uint8, name="pixels")]
@@ -100,3 +89,18 @@ def _trace(network: Network, settings: Settings) -> Any:
         lambda pixels: model(pixels, training=False), input_signature=signature, autograph=False
     )
     return function.get_concrete_function()
+
+
+def run_function(function: Any, pixels: Pixels) -> Probabilities:
+    """Return what a traced network computes."""
+    import tensorflow
+
+    probabilities: Probabilities = function(tensorflow.constant(pixels)).numpy()
+    return probabilities
+
+
+def save_frozen_graph(function: Any, file: Path) -> None:
+    """Write a traced network, its weights included, as one TensorFlow graph."""
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    file.write_bytes(convert_variables_to_constants_v2(function).graph.as_graph_def().SerializeToString())

@@ -1,10 +1,29 @@
 """A network on OpenVINO gives the answers of TensorFlow, or is refused in one line that says so."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+from helpers import ImageShape
 from inference.agreement import sample_pictures
-from tests.inference.conftest import Load, MakeNetwork, outputs_of
+from inference.engine import Pixels, Probabilities, Run
+from inference.export_check import check_export
+from inference.networks import ModelError
+from tests.inference.conftest import PIXELS, Load, MakeNetwork, outputs_of
+
+SHAPE = ImageShape(4, 6, 1)
+
+
+def gives(probability: float, first: float | None = None) -> Run:
+    """Return a network that gives this for each picture, or something else for the first one."""
+
+    def run(pixels: Pixels) -> Probabilities:
+        outputs = np.full((len(pixels), 2), probability, np.float32)
+        outputs[0] = probability if first is None else first
+        return outputs
+
+    return run
 
 
 @pytest.mark.parametrize(("classes", "activation"), [(1, "sigmoid"), (1000, "softmax")])
@@ -16,3 +35,31 @@ def test_a_network_whose_outputs_are_bfloat16_is_served(
     pictures = sample_pictures(classifier.engine.shape)
     expected = outputs_of(file, pictures).astype(np.float32)
     assert abs(classifier.engine(pictures)[:, -classes:] - expected).max() < 0.02
+
+
+def test_a_network_that_openvino_computes_differently_is_refused_and_served_by_tensorflow(
+    make_network: MakeNetwork, load: Load
+) -> None:
+    import keras
+
+    log_softmax = keras.layers.Conv2D(3, 3, activation="log_softmax")
+    options: list[tuple[Any, ...]] = [(log_softmax,), ()]
+    for layers, quantize in zip(options, (None, "int8"), strict=True):
+        file = make_network(4, "softmax", *layers, quantize=quantize)
+        with pytest.raises(ModelError, match=r"OpenVINO computes this network differently: .* use ENGINE=tensorflow$"):
+            load(file, engine="openvino")
+        assert load(file, engine="tensorflow").predict([PIXELS])
+
+
+@pytest.mark.parametrize(("numbers", "rounding"), [("f32", 0.001), ("f16", 0.005), ("bf16", 0.05)])
+def test_a_network_may_be_off_by_what_its_numbers_are_rounded_by_and_no_more(numbers: str, rounding: float) -> None:
+    check_export(gives(0.5), gives(0.5 + rounding), SHAPE, {"u8", numbers})
+    with pytest.raises(ModelError, match="differently"):
+        check_export(gives(0.5), gives(0.5 + 10 * rounding + 0.01), SHAPE, {"u8", numbers})
+
+
+def test_only_pictures_to_which_the_network_has_an_answer_are_compared() -> None:
+    nan = float("nan")
+    check_export(gives(0.5, first=nan), gives(0.5, first=1), SHAPE, {"f32"})
+    with pytest.raises(ModelError, match="differently"):
+        check_export(gives(0.5), gives(0.5, first=nan), SHAPE, {"f32"})
