@@ -11,7 +11,7 @@ import numpy as np
 
 from inference.agreement import log_agreement
 from inference.engine import Engine, Probabilities
-from inference.graph import cache_name
+from inference.graph import cache_name, check_unchanged
 from inference.hardware import gpu_compute_capability, has_gpu, processor_capabilities
 from inference.model_cache import ModelCache
 from inference.networks import ModelError, Network, resolve_network
@@ -127,6 +127,7 @@ def _load_in_tensorflow(
 ) -> tuple[str, Engine]:
     graph = cache_name(network, settings)
     engine = TensorflowEngine(network, settings, precision)
+    check_unchanged(network, settings, graph)
     if precision == Precision.TF32:
         exact = partial(float32_on_processor, network, settings)
         log_agreement(graph, precision, settings.image_shape, cache, exact, engine)

@@ -52,6 +52,21 @@ def cache_name(network: Network, settings: Settings) -> str:
     return f"{network.name}-{fingerprint(network, settings)}"
 
 
+def check_unchanged(network: Network, settings: Settings, name: str) -> None:
+    """Check that the file that has been loaded is the one that was hashed, seconds ago.
+
+    Args:
+        network: whose file it is.
+        settings: of the graph.
+        name: what `cache_name` gave before the network was loaded.
+
+    Raises:
+        ModelError: it has changed since.
+    """
+    if cache_name(network, settings) != name:
+        raise ModelError(f"{network.file} changed while it was loaded; start again")
+
+
 def _check_shapes(model: Any, shape: ImageShape) -> None:
     if len(model.inputs) != 1 or len(model.outputs) != 1 or len(model.outputs[0].shape) != 2:
         raise ModelError("the network must have one input, a picture, and one output, a probability for each class")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from inference.engine import Pixels, Probabilities, Run
 from inference.export_check import check_export
-from inference.graph import cache_name
+from inference.graph import cache_name, check_unchanged
 from inference.model_cache import ModelCache
 from inference.networks import Network
 from inference.tensorflow_engine import run_function, save_frozen_graph, trace
@@ -39,18 +39,20 @@ def ensure_exported(network: Network, settings: Settings, cache: ModelCache) -> 
     """Return OpenVINO's copy of the network, after making it if the cache does not have it.
 
     Raises:
-        ModelError: the network cannot be loaded or written, does not fit the settings, or OpenVINO does not compute it
-            as TensorFlow does.
+        ModelError: the network cannot be loaded or written, has changed meanwhile, does not fit the settings, or
+            OpenVINO does not compute it as TensorFlow does.
     """
+    name = cache_name(network, settings)
 
     def make(folder: Path) -> None:
         log("model_exporting", path=folder)
         function = trace(network, settings)
+        check_unchanged(network, settings, name)
         model = _convert(function, folder / "graph.pb")
         check_export(partial(run_function, function), _compile(model), settings.image_shape, _formats(model))
         save_model(model, folder)
 
-    return cache.get(cache_name(network, settings), make) / MODEL_FILE
+    return cache.get(name, make) / MODEL_FILE
 
 
 def _convert(function: Any, graph: Path) -> "openvino.Model":

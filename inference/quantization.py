@@ -48,11 +48,18 @@ def ensure_quantized(network: Network, settings: Settings, cache: ModelCache) ->
         the network, with a longer note, and the file in which OpenVINO finds it.
 
     Raises:
-        ModelError: the pictures or NNCF are missing, or the network cannot be quantized or written.
+        ModelError: the pictures or NNCF are missing, or the network cannot be quantized or written,
+            or these have changed meanwhile.
     """
     files = _calibration_files(settings.calibration_dir)
     name = _cache_name(network, settings, files, cache)
-    folder = cache.get(name, lambda folder: _make(folder, network, settings, files, cache))
+
+    def make(folder: Path) -> None:
+        _make(folder, network, settings, files, cache)
+        if _cache_name(network, settings, files, cache) != name:
+            raise ModelError(f"{network.file} or pictures in CALIBRATION_DIR changed while they were read; start again")
+
+    folder = cache.get(name, make)
     agreement = Agreement.load(folder)
     agreement.log(Precision.INT8)
     note = " ".join(filter(None, [network.note, _note(agreement)]))

@@ -1,5 +1,7 @@
 """A network on OpenVINO gives the answers of TensorFlow, or is refused in one line that says so."""
 
+import pkgutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from inference.agreement import sample_pictures
 from inference.engine import Pixels, Probabilities, Run
 from inference.export_check import check_export
 from inference.networks import ModelError
+from tests.conftest import picture
 from tests.inference.conftest import PIXELS, Load, MakeNetwork, outputs_of
 
 SHAPE = ImageShape(4, 6, 1)
@@ -49,6 +52,45 @@ def test_a_network_that_openvino_computes_differently_is_refused_and_served_by_t
         with pytest.raises(ModelError, match=r"OpenVINO computes this network differently: .* use ENGINE=tensorflow$"):
             load(file, engine="openvino")
         assert load(file, engine="tensorflow").predict([PIXELS])
+
+
+@pytest.mark.parametrize(
+    ("during", "changes"),
+    [
+        ("inference.networks.load_keras_file", {"engine": "tensorflow"}),
+        ("inference.networks.load_keras_file", {"engine": "openvino"}),
+        ("inference.quantization.decode_image", {"engine": "openvino", "precision": "int8"}),
+    ],
+)
+def test_a_network_that_is_deployed_during_a_start_is_never_taken_for_the_one_before_it(
+    during: str,
+    changes: dict[str, object],
+    make_network: MakeNetwork,
+    load: Load,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    new = make_network(4, "softmax", scale=-1 / 255).read_bytes()
+    file = make_network(4, "softmax")
+    old = file.read_bytes()
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for colour in ("red", "blue"):
+        (pictures / f"{colour}.png").write_bytes(picture(colour))
+    original = pkgutil.resolve_name(during)
+
+    def deploy_and_go_on(*arguments: Any) -> Any:
+        file.write_bytes(new)
+        return original(*arguments)
+
+    monkeypatch.setattr(during, deploy_and_go_on)
+    with pytest.raises(ModelError, match=r"own\.keras .*changed while .*; start again$"):
+        load(file, calibration_dir=pictures, **changes)
+    monkeypatch.undo()
+    file.write_bytes(old)
+    classifier = load(file, calibration_dir=pictures, **changes)
+    sample = sample_pictures(classifier.engine.shape)
+    assert abs(classifier.engine(sample) - outputs_of(file, sample)).max() < 0.1
 
 
 @pytest.mark.parametrize(("numbers", "rounding"), [("f32", 0.001), ("f16", 0.005), ("bf16", 0.05)])
