@@ -59,9 +59,15 @@ class Classifier:
 
         Returns:
             for each picture its most likely classes, the best first.
+
+        Raises:
+            FloatingPointError: the network has no answer to one of them.
         """
         pixels = np.frombuffer(b"".join(images), np.uint8).reshape(len(images), *self.engine.shape)
-        return [self._top(probabilities) for probabilities in self.engine(pixels)]
+        outputs = self.engine(pixels)
+        if not np.isfinite(outputs).all():  # which no client could read
+            raise FloatingPointError("the network's outputs are not finite numbers")
+        return [self._top(probabilities) for probabilities in outputs]
 
     def _top(self, probabilities: Probabilities) -> tuple[Prediction, ...]:
         best = np.argsort(probabilities)[::-1][: self.top_classes]

@@ -62,7 +62,9 @@ class HeldNetwork:
 
 
 @contextmanager
-def lanes(settings: Settings, network: HeldNetwork, count: int = LANES, **parts: Any) -> Iterator[SharedLock]:
+def lanes(
+    settings: Settings, network: HeldNetwork | Classifier, count: int = LANES, **parts: Any
+) -> Iterator[SharedLock]:
     """Run the batch loops of a worker, and yield their lock."""
     stop, lock = threading.Event(), SharedLock(count)
     loops = [
@@ -83,7 +85,8 @@ def lanes(settings: Settings, network: HeldNetwork, count: int = LANES, **parts:
             yield lock
         finally:
             stop.set()
-            network.release(*range(256))
+            if isinstance(network, HeldNetwork):
+                network.release(*range(256))
     for loop in running:
         loop.result()
 

@@ -3,17 +3,32 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 import redis
 
 from benchmarks.services import wait_until
+from inference.classifier import Classifier
+from inference.engine import Pixels, Probabilities
+from inference.precision import Precision
 from jobs.consumer import JobConsumer
-from jobs.protocol import Job, JobResult, Keys
+from jobs.protocol import Job, JobResult, Keys, Prediction
 from settings import Settings
 from tests.conftest import Client, MakeSettings
 from tests.support.batch_loops import ONE_PIXEL, HeldNetwork, lanes, push
+from tests.support.pretended_engine import PretendedEngine
 from tools.embedded_redis import free_port
 from worker import batch_loop
+
+
+class DividingEngine(PretendedEngine):
+    """Computes x / x, so it has no answer to a black picture."""
+
+    def __call__(self, pixels: Pixels) -> Probabilities:
+        means = pixels.mean(axis=(1, 2), dtype=np.float32)[:, :1]
+        with np.errstate(invalid="ignore"):
+            outputs: Probabilities = means / means
+        return outputs
 
 
 class Observer:
@@ -44,6 +59,28 @@ def test_a_picture_on_which_the_network_fails_gets_an_error_and_the_other_of_its
     assert [(one.label, other.batch_size) for one in other.predictions] == [("label of 1", 1)]
     assert failed == JobResult("2", "w1", "m", error="The network failed on this picture.")
     assert observer.seen == ["inferred 1", "failed 2"]
+
+
+def test_a_picture_to_which_the_network_gives_no_number_gets_an_error_and_the_other_of_its_batch_its_classes(
+    settings: Settings, client: Client, keys: Keys
+) -> None:
+    classifier = Classifier(
+        model="m",
+        precision=Precision.FLOAT32,
+        note="",
+        fingerprint="f",
+        labels=["one"],
+        top_classes=1,
+        batch_size=2,
+        engine=DividingEngine(lambda size: 0),
+    )
+    for brightness in (0, 1):
+        push(settings, client, brightness)
+    with lanes(settings, classifier, count=1):
+        wait_until(lambda: client.exists(keys.result("1")))
+    failed, other = (JobResult.from_json(client.get(keys.result(name))) for name in "01")
+    assert failed == JobResult("0", "w1", "m", error="The network failed on this picture.")
+    assert other.predictions == (Prediction("one", 1, 0),)
 
 
 def test_a_loop_whose_connection_was_closed_takes_jobs_on_a_new_one(
