@@ -7,7 +7,7 @@ from typing import Any
 
 from helpers import ImageShape
 from inference.keras_file import CannotLoad, one_line
-from inference.networks import ModelError, Network, reading
+from inference.networks import ModelError, Network, one_line_errors, reading
 from settings import Settings
 
 # Incremented whenever the graph that is built here changes, so that exported copies of it are made anew.
@@ -21,7 +21,7 @@ def build_graph(network: Network, settings: Settings) -> Any:
         the Keras model: uint8 pixels (n, height, width, channels) in, probabilities (n, classes) out.
 
     Raises:
-        ModelError: it cannot be loaded, or takes other pictures than the settings say.
+        ModelError: it cannot be loaded or computed, or takes other pictures than the settings say.
     """
     import keras
 
@@ -33,7 +33,9 @@ def build_graph(network: Network, settings: Settings) -> Any:
         raise ModelError(f"{network.file} cannot be loaded: {one_line(error)}") from error
     _check_shapes(model, settings.image_shape)
     pixels = keras.Input(settings.image_shape, dtype="uint8")
-    outputs = model(_preprocess(keras.ops.cast(pixels, "float32"), network.preprocess))
+    prepared = _preprocess(keras.ops.cast(pixels, "float32"), network.preprocess)
+    with one_line_errors(f"{network.file} cannot be computed"):
+        (outputs,) = keras.tree.flatten(model(prepared))
     return keras.Model(pixels, _probabilities(keras.ops.cast(outputs, "float32"), network.output))
 
 
@@ -68,6 +70,11 @@ def check_unchanged(network: Network, settings: Settings, name: str) -> None:
 
 
 def _check_shapes(model: Any, shape: ImageShape) -> None:
+    if not model.built:
+        raise ModelError(
+            "the network was saved before it was built, so without weights: begin it with keras.Input, and save it "
+            "after its training"
+        )
     if len(model.inputs) != 1 or len(model.outputs) != 1 or len(model.outputs[0].shape) != 2:
         raise ModelError("the network must have one input, a picture, and one output, a probability for each class")
     accepted = tuple(model.inputs[0].shape[1:])

@@ -1,6 +1,7 @@
 """Loads a `.keras` file, and says in one line why that fails."""
 
 import json
+import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 # Where Keras's own classes come from, and functions that a file names.
 KERAS = "keras"
 REASON_CHARS = 200
+TERMINAL_STYLES = re.compile(r"\x1b\[\d*m")
 
 
 class CannotLoad(Exception):
@@ -36,9 +38,13 @@ def load_keras_file(file: Path) -> Any:
 
 
 def one_line(error: Exception) -> str:
-    """Return the beginning of an error's message; those of Keras may hold a whole network."""
-    first = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {first[:REASON_CHARS]}{'…' if len(first) > REASON_CHARS else ''}"
+    """Return the beginning of an error's message; those of Keras may hold a whole network.
+
+    Lines that end in a colon are left out: they say where in the sources of Keras or OpenVINO it was, not what.
+    """
+    lines = [line.strip() for line in TERMINAL_STYLES.sub("", str(error)).splitlines()]
+    message = " ".join(line for line in lines if line and not line.endswith(":"))
+    return f"{type(error).__name__}: {message[:REASON_CHARS]}{'…' if len(message) > REASON_CHARS else ''}"
 
 
 def _config(file: Path) -> Any:

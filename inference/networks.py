@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from inference import efficientnet_lite0, keras_network
-from inference.keras_file import load_keras_file
+from inference.keras_file import load_keras_file, one_line
 from inference.weights import WeightsUnavailable, find_weights
 from keras_networks import KERAS_NETWORKS, PREFIX
 from logger import log
@@ -72,6 +72,21 @@ def reading(what: str) -> Iterator[None]:
         raise ModelError(f"{what} cannot be read: {error.strerror}") from error
     except RuntimeError as error:  # it is in the home of somebody who has none
         raise ModelError(f"{what} cannot be read: {error}") from error
+
+
+@contextmanager
+def one_line_errors(what: str) -> Iterator[None]:
+    """Raise ModelError where a library fails on a network, with almost any exception; only OSError is let through.
+
+    Args:
+        what: cannot be done.
+    """
+    try:
+        yield
+    except (ModelError, OSError):
+        raise
+    except Exception as error:
+        raise ModelError(f"{what}: {one_line(error)}") from error
 
 
 def imagenet_labels() -> list[str]:

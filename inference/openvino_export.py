@@ -10,7 +10,7 @@ from inference.engine import Pixels, Probabilities, Run
 from inference.export_check import check_export
 from inference.graph import cache_name, check_unchanged
 from inference.model_cache import ModelCache
-from inference.networks import Network
+from inference.networks import Network, one_line_errors
 from inference.tensorflow_engine import run_function, save_frozen_graph, trace
 from logger import log
 from settings import Settings
@@ -48,8 +48,9 @@ def ensure_exported(network: Network, settings: Settings, cache: ModelCache) -> 
         log("model_exporting", path=folder)
         function = trace(network, settings)
         check_unchanged(network, settings, name)
-        model = _convert(function, folder / "graph.pb")
-        check_export(partial(run_function, function), _compile(model), settings.image_shape, _formats(model))
+        with one_line_errors("OpenVINO cannot compute this network, use ENGINE=tensorflow"):
+            model = _convert(function, folder / "graph.pb")
+            check_export(partial(run_function, function), _compile(model), settings.image_shape, _formats(model))
         save_model(model, folder)
 
     return cache.get(name, make) / MODEL_FILE

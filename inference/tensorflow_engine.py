@@ -8,7 +8,7 @@ from typing import Any
 from helpers import ImageShape
 from inference.engine import Pixels, Probabilities, Run
 from inference.graph import build_graph
-from inference.networks import Network
+from inference.networks import Network, one_line_errors
 from inference.precision import Precision
 from settings import Settings
 
@@ -22,7 +22,7 @@ class TensorflowEngine:
         precision: TF32 or float32; it holds for the whole process.
 
     Raises:
-        ModelError: the network cannot be loaded, or does not fit the settings.
+        ModelError: the network cannot be loaded or computed, or does not fit the settings.
     """
 
     name = "tensorflow"
@@ -48,7 +48,7 @@ def float32_on_processor(network: Network, settings: Settings) -> Run:
     """Return the network in float32, whatever a GPU computes in: on the processor, to which TF32 does not apply.
 
     Raises:
-        ModelError: the network cannot be loaded, or does not fit the settings.
+        ModelError: the network cannot be loaded or computed, or does not fit the settings.
     """
     tensorflow = import_tensorflow()
     processor = "/CPU:0"
@@ -79,7 +79,7 @@ def trace(network: Network, settings: Settings) -> Any:
     """Return the network as one function: uint8 pixels (n, height, width, channels) to probabilities (n, classes).
 
     Raises:
-        ModelError: the network cannot be loaded, or does not fit the settings.
+        ModelError: the network cannot be loaded or computed, or does not fit the settings.
     """
     tensorflow = import_tensorflow()
     model = build_graph(network, settings)
@@ -88,7 +88,8 @@ def trace(network: Network, settings: Settings) -> Any:
     function = tensorflow.function(
         lambda pixels: model(pixels, training=False), input_signature=signature, autograph=False
     )
-    return function.get_concrete_function()
+    with one_line_errors(f"{network.file} cannot be computed"):
+        return function.get_concrete_function()
 
 
 def run_function(function: Any, pixels: Pixels) -> Probabilities:

@@ -55,6 +55,36 @@ def test_a_network_that_openvino_computes_differently_is_refused_and_served_by_t
 
 
 @pytest.mark.parametrize(
+    ("layer", "quantize", "reason"),
+    [
+        (("Resizing", {"height": 4, "width": 4, "interpolation": "bicubic"}), None, "ResizeBicubic"),
+        (("RandomGrayscale", {"factor": 0.5}), None, "AssignVariableOp"),
+        (None, "float8", "Unsupported operation of type: Convert"),
+    ],
+)
+def test_a_network_that_openvino_cannot_compute_is_refused_in_one_line_and_served_by_tensorflow(
+    layer: tuple[str, dict[str, object]] | None,
+    quantize: str | None,
+    reason: str,
+    make_network: MakeNetwork,
+    load: Load,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    import keras
+
+    layers = [getattr(keras.layers, layer[0])(**layer[1])] if layer else []
+    file = make_network(4, "softmax", *layers, quantize=quantize)
+    # OpenVINO changes the level of the root logger when it fails; this sets it back.
+    with (
+        caplog.at_level("WARNING"),
+        pytest.raises(ModelError, match=f"^OpenVINO cannot .*, use ENGINE=tensorflow: .*{reason}") as refused,
+    ):
+        load(file, engine="openvino")
+    assert "\n" not in str(refused.value)
+    assert load(file, engine="tensorflow").predict([PIXELS])
+
+
+@pytest.mark.parametrize(
     ("during", "changes"),
     [
         ("inference.networks.load_keras_file", {"engine": "tensorflow"}),

@@ -26,6 +26,41 @@ def test_a_network_without_a_softmax_is_refused_and_told_what_to_set(
         load(make_network(classes))
 
 
+@pytest.mark.parametrize("engine", ["tensorflow", "openvino"])
+def test_a_network_whose_output_is_a_list_or_dict_of_one_is_served(
+    engine: str, make_network: MakeNetwork, load: Load
+) -> None:
+    import keras
+
+    file = make_network(4, "softmax")
+    pictures = sample_pictures(load(file).engine.shape)
+    expected, network = outputs_of(file, pictures), keras.models.load_model(file)
+    (given,), (made,) = network.inputs, network.outputs
+    for outputs in ([made], {"classes": made}):
+        keras.Model([given], outputs).save(file)
+        assert abs(load(file, engine=engine).engine(pictures) - expected).max() < 1e-4
+
+
+def test_a_network_that_was_saved_before_it_was_built_is_refused(load: Load, tmp_path: Path) -> None:
+    import keras
+
+    layers = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(4, activation="softmax")]
+    with pytest.warns(UserWarning, match="not yet been built"):
+        keras.Sequential(layers).save(tmp_path / "own.keras")
+    with pytest.raises(ModelError, match="saved before it was built"):
+        load(tmp_path / "own.keras")
+
+
+def test_a_network_that_cannot_compute_pictures_of_this_size_is_refused_in_one_line(load: Load, tmp_path: Path) -> None:
+    import keras
+
+    layers = [keras.layers.Conv2D(4, SIDE + 1, activation="softmax"), keras.layers.GlobalMaxPooling2D()]
+    keras.Sequential([keras.Input((None, None, 3)), *layers]).save(tmp_path / "own.keras")
+    with pytest.raises(ModelError, match=r"own\.keras cannot be computed: ValueError: .*negative") as refused:
+        load(tmp_path / "own.keras")
+    assert "\n" not in str(refused.value)
+
+
 def test_a_network_whose_outputs_are_not_finite_is_refused(make_network: MakeNetwork, load: Load) -> None:
     with pytest.raises(ModelError, match="not finite numbers"):
         load(make_network(4, "softmax", scale=float("nan")))
