@@ -1,6 +1,9 @@
 """Errors on the page: messages, retries and cancelling; where possible with errors of the real service."""
 
 import io
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,29 @@ def large_picture() -> bytes:
     buffer = io.BytesIO()
     Image.new("L", (1000, 501)).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+@pytest.fixture
+def torn_answers() -> Iterator[str]:
+    """The URL of a server each of whose answers breaks off."""
+
+    class Torn(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Length", "100")
+            self.end_headers()
+            self.wfile.write(b'{"success":true,')
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Torn) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
 
 
 @pytest.mark.parametrize(
@@ -133,12 +159,34 @@ def test_a_time_out_is_shown_and_can_be_tried_again(open_page: OpenPage, page_se
     expect(button(page, "Try again")).to_be_visible()
 
 
-def test_an_unreachable_service_is_shown_and_can_be_tried_again(page: Page) -> None:
+def test_pictures_that_find_no_service_wait_and_are_classified_when_it_is_back(page: Page) -> None:
+    stop_clock(page)
     page.context.set_offline(True)
+    choose(page, file("red.png"), file("blue.png"))
+    expect(title(page)).to_have_text("The service cannot be reached")
+    expect(history(page).filter(has_text="Trying again")).to_have_count(1)
+    expect(history(page).filter(has_text="Waiting")).to_have_count(1)
+    page.context.set_offline(False)
+    page.clock.run_for(2000)
+    for colour in ("red", "blue"):
+        expect(history(page).filter(has_text=f"pure {colour}")).to_have_count(1)
+
+
+def test_the_longer_no_service_is_found_the_longer_are_the_waits_but_half_a_minute_at_most(page: Page) -> None:
+    stop_clock(page)
+    page.context.set_offline(True)
+    choose(page)
+    for seconds in (2, 5, 10, 30, 30):
+        expect(page.locator("#countdown")).to_have_text(f"{seconds} s")
+        page.clock.run_for(1000)
+        button(page, "Try now").click()
+
+
+def test_an_answer_that_breaks_off_is_asked_for_again(page: Page, torn_answers: str) -> None:
+    page.route("**/predict", lambda route: route.continue_(url=torn_answers), times=1)
     choose(page, file("red.png"))
     expect(title(page)).to_have_text("The service cannot be reached")
-    page.context.set_offline(False)
-    button(page, "Try again").click()
+    button(page, "Try now").click()
     expect(title(page)).to_have_text("pure red")
 
 
@@ -150,11 +198,13 @@ def test_a_failed_job_shows_the_services_message_as_text(page: Page) -> None:
     expect(detail(page)).to_have_text("The network <i>failed</i>.")
 
 
-def test_a_response_that_is_not_the_services_shows_its_status(page: Page) -> None:
-    page.route("**/predict", lambda route: route.fulfill(status=502, body="<h1>Bad Gateway</h1>"))
-    choose(page)
-    expect(title(page)).to_have_text("Something went wrong")
-    expect(detail(page)).to_contain_text("502")
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_while_a_proxy_cannot_reach_the_service_the_page_shows_the_status_and_waits(page: Page, status: int) -> None:
+    page.route("**/predict", lambda route: route.fulfill(status=status, body="<h1>Bad Gateway</h1>"), times=1)
+    choose(page, file("red.png"))
+    expect(detail(page)).to_contain_text(f"The response, with status {status}, is not from the service.")
+    button(page, "Try now").click()
+    expect(title(page)).to_have_text("pure red")
 
 
 def test_an_api_key_is_asked_for_and_kept_for_the_tab_only(open_page: OpenPage, page_services: Services) -> None:

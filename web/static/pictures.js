@@ -3,6 +3,8 @@
 import { Problem } from "./service.js";
 
 const KEPT = 48;
+// Before each further try of a picture, where the service does not say when; the last one again and again.
+const WAITS_S = [2, 5, 10, 30];
 
 /**
  * All pictures, the oldest first. Dispatches "change" when a picture's state or countdown changes, and "forget" when a
@@ -68,7 +70,7 @@ export class Pictures extends EventTarget {
 
   async #finish(picture) {
     const { signal } = picture.giveUp;
-    while (!signal.aborted) {
+    for (let tries = 0; !signal.aborted; tries++) {
       this.#set(picture, "working");
       try {
         picture.answer = await this.#classify(picture.file, signal);
@@ -77,7 +79,7 @@ export class Pictures extends EventTarget {
         if (signal.aborted) break;
         picture.problem = problem;
         if (problem.wantsKey) await this.#pause(picture, "locked");
-        else if (problem.retryAfterS) await this.#pause(picture, "retrying", problem.retryAfterS);
+        else if (problem.passes) await this.#pause(picture, "retrying", problem.retryAfterS || waitS(tries));
         else break;
       }
     }
@@ -114,4 +116,8 @@ export class Pictures extends EventTarget {
       this.dispatchEvent(new CustomEvent("forget", { detail: { picture } }));
     }
   }
+}
+
+function waitS(tries) {
+  return WAITS_S[Math.min(tries, WAITS_S.length - 1)];
 }

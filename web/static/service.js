@@ -13,6 +13,8 @@ const TITLES = {
   503: "The service is unavailable",
   504: "It took too long",
 };
+// A proxy answers so while it cannot reach the service. The service's own answers say when to retry, if that helps.
+const PASSING = [502, 503, 504];
 const notes = new Map();
 
 /** Why there is no result, and what can be done about it. */
@@ -22,12 +24,13 @@ export class Problem extends Error {
    * @param {string} detail a sentence or two
    * @param {object} [remedy]
    * @param {boolean} remedy.repeatable whether the same picture may succeed later
+   * @param {boolean} remedy.passes whether it is likely to succeed soon, so that it is worth waiting
    * @param {number} remedy.retryAfterS after how many seconds to retry, if the service says so
    * @param {boolean} remedy.wantsKey whether an API key is required
    */
-  constructor(title, detail, { repeatable = false, retryAfterS = 0, wantsKey = false } = {}) {
+  constructor(title, detail, { repeatable = false, passes = false, retryAfterS = 0, wantsKey = false } = {}) {
     super(detail);
-    Object.assign(this, { title, detail, repeatable, retryAfterS, wantsKey });
+    Object.assign(this, { title, detail, repeatable, passes, retryAfterS, wantsKey });
   }
 }
 
@@ -41,8 +44,8 @@ export class Problem extends Error {
  */
 export async function classify(file, signal) {
   await check(file);
-  const response = await send(file, signal);
-  const answer = (await response.json().catch(() => null)) ?? {};
+  const [response, text] = await send(file, signal);
+  const answer = parse(text);
   if (!answer.success) throw problemOf(response, answer);
   const { predictions, model, precision, cached = false } = answer;
   const note = await noteOn(model, precision);
@@ -61,15 +64,25 @@ async function check(file) {
   }
 }
 
+/** Send a picture, and return the response and its whole text. */
 async function send(file, signal) {
   const body = new FormData();
   body.append("image", file);
   const headers = apiKey() ? { Authorization: `Bearer ${apiKey()}` } : {};
   try {
-    return await fetch("/predict", { method: "POST", body, headers, signal });
+    const response = await fetch("/predict", { method: "POST", body, headers, signal });
+    return [response, await response.text()];
   } catch {
     const detail = "Check that it is running and that you are connected to the network.";
-    throw new Problem("The service cannot be reached", detail, { repeatable: true });
+    throw new Problem("The service cannot be reached", detail, { repeatable: true, passes: true });
+  }
+}
+
+function parse(text) {
+  try {
+    return JSON.parse(text) ?? {};
+  } catch {
+    return {}; // a proxy's page
   }
 }
 
@@ -78,7 +91,8 @@ function problemOf({ status, headers }, { title, detail }) {
   const retryAfterS = parseInt(headers.get("Retry-After"), 10) || 0;
   const words = detail ?? `The response, with status ${status}, is not from the service. It may be from a proxy.`;
   const heading = TITLES[status] ?? title ?? "Something went wrong";
-  return new Problem(heading, words, { repeatable: status >= 429, retryAfterS });
+  const passes = retryAfterS > 0 || (!detail && PASSING.includes(status));
+  return new Problem(heading, words, { repeatable: status >= 429, passes, retryAfterS });
 }
 
 function keyProblem() {
