@@ -1,6 +1,5 @@
 """The whole service: the real scripts as processes, a real Redis, real pictures."""
 
-import itertools
 import json
 import re
 import shutil
@@ -8,8 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import cycle, islice, pairwise
 from pathlib import Path
 
 import psutil
@@ -17,6 +18,7 @@ import pytest
 import requests
 
 from benchmarks.services import Services, answers, run_script, wait_until
+from jobs.consumer import POP_TIMEOUT_S
 from jobs.protocol import Keys
 from project import PROJECT_DIR
 from settings import Settings
@@ -63,7 +65,7 @@ def test_each_of_200_concurrent_requests_gets_the_result_of_its_own_picture(serv
     for _ in range(2):
         services.start_worker()
     urls = [services.start_web_server()[1] for _ in range(2)]
-    asked = list(itertools.islice(zip(itertools.cycle(COLOURS), itertools.cycle(urls), strict=False), 200))
+    asked = list(islice(zip(cycle(COLOURS), cycle(urls), strict=False), 200))
     with ThreadPoolExecutor(len(asked)) as pool:
         labels = list(pool.map(lambda colour_and_url: label(colour_and_url[1], colour_and_url[0]), asked))
     assert labels == [colour for colour, _ in asked]
@@ -84,17 +86,23 @@ def test_an_idle_system_does_not_poll(services: Services, client: Client, settin
     services.start_worker()
     _, url = services.start_web_server()
     assert label(url, "red") == "red"
-    seen: dict[str, int] = {}
+    seen: set[str] = set()
+    popped_at = defaultdict(list)
+    heartbeats = 0
     with client.monitor() as monitor:
         for command in monitor.listen():
-            if settings.key_prefix in command["command"] or command["command"] in ("MULTI", "EXEC"):
+            if settings.key_prefix in command["command"]:
                 name = command["command"].split()[0]
-                seen[name] = seen.get(name, 0) + 1
-            if seen.get("ZADD", 0) == 3:
+                seen.add(name)
+                heartbeats += name == "ZADD"
+                if name == "BLPOP":
+                    popped_at[command["client_port"]].append(command["time"])
+            if heartbeats == 3:
                 break
-    heartbeat = {"MULTI", "SET", "ZADD", "ZREMRANGEBYSCORE", "EXPIRE", "EXEC"}
-    assert set(seen) <= heartbeat | {"BLPOP"}
-    assert seen["BLPOP"] <= 4
+    assert seen <= {"EVALSHA", "SET", "ZADD", "ZREMRANGEBYSCORE", "EXPIRE", "BLPOP"}
+    pauses_s = [later - earlier for times in popped_at.values() for earlier, later in pairwise(times)]
+    assert pauses_s
+    assert min(pauses_s) > 0.9 * POP_TIMEOUT_S
 
 
 def test_the_web_server_never_imports_the_libraries_of_the_workers(services: Services) -> None:
