@@ -25,8 +25,6 @@ from benchmarks.sentinel_view import (
 from benchmarks.services import wait_until
 from tools.embedded_redis import find_server, free_port
 
-# Short, so that a failover takes seconds.
-DOWN_AFTER_MS, FAILOVER_TIMEOUT_MS = 1000, 3000
 # As docs/reliability.md recommends, so that a master that was cut off does not go on alone.
 SAFE = ("--min-replicas-to-write", "1", "--min-replicas-max-lag", "3")
 
@@ -171,7 +169,7 @@ class ReplicatedRedis:
         lines = [
             "bind 127.0.0.1",
             f"port 0\ntls-port {port}" if self._tls else f"port {port}",
-            *monitoring(self.servers[0].address, DOWN_AFTER_MS, FAILOVER_TIMEOUT_MS),
+            *monitoring(self.servers[0].address),
             *self._sentinel_options,
         ]
         self._file(port).write_text("\n".join(lines) + "\n")

@@ -8,6 +8,8 @@ import redis
 
 SERVERS, SENTINELS, QUORUM = 3, 3, 2
 SERVICE = "mymaster"
+# Shorter ones take a busy machine for a dead one.
+DOWN_AFTER_MS, FAILOVER_TIMEOUT_MS = 2000, 6000
 # Without it, Sentinels notice servers that have come back after 10 s.
 _PERIOD_MS = 500
 
@@ -21,7 +23,10 @@ def named_master(sentinels: Iterable[Any]) -> Address | None:
 
 
 def all_see_all(sentinels: Iterable[Any], master: Address) -> bool:
-    """Tell whether each Sentinel knows this master, all replicas and all other Sentinels, and finds them well."""
+    """Tell whether each Sentinel knows this master, all its replicas and all other Sentinels, and finds them well.
+
+    One that still takes a replica for a master would make a replica of it again, also after it has become the master.
+    """
     return all(_sees_all(client, master) for client in sentinels)
 
 
@@ -52,13 +57,13 @@ def has_replicas(server: Any) -> bool:
     return False
 
 
-def monitoring(master: Address, down_after_ms: int, failover_timeout_ms: int) -> list[str]:
+def monitoring(master: Address) -> list[str]:
     """Return the lines of a Sentinel's file that have it watch a master."""
     host, port = master
     return [
         f"sentinel monitor {SERVICE} {host} {port} {QUORUM}",
-        f"sentinel down-after-milliseconds {SERVICE} {down_after_ms}",
-        f"sentinel failover-timeout {SERVICE} {failover_timeout_ms}",
+        f"sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER_MS}",
+        f"sentinel failover-timeout {SERVICE} {FAILOVER_TIMEOUT_MS}",
     ]
 
 
@@ -75,7 +80,7 @@ def _sees_all(client: Any, master: Address) -> bool:
     with suppress(redis.RedisError):
         state = client.execute_command("SENTINEL MASTER", SERVICE)
         replicas = client.execute_command("SENTINEL SLAVES", SERVICE)
-        usable = [replica for replica in replicas if replica["flags"] == "slave"]
+        usable = [replica for replica in replicas if replica["flags"] == replica["role-reported"] == "slave"]
         numbers = state["num-other-sentinels"], len(usable), state["flags"], (state["ip"], state["port"])
         return bool(numbers == (SENTINELS - 1, SERVERS - 1, "master", master))
     return False
