@@ -86,13 +86,19 @@ def test_a_worker_of_an_earlier_version_is_listed_without_what_it_does_not_tell(
     page: Page, client: Client, page_settings: Settings
 ) -> None:
     keys = Keys(page_settings)
-    earlier = INFO.to_json().replace(b',"uptime_s":null', b"").replace(b'"w1"', b'"earlier"')
-    client.zadd(keys.workers, {"earlier": client.time()[0] + 60})
-    client.set(keys.worker("earlier"), earlier)
-    expect(cell(page, "Workers", "earlier", "State")).to_have_text("alive")
+    earlier = INFO.to_json().replace(b',"uptime_s":null,"shape":""', b"").replace(b'"w1"', b'"earlier"')
+    assert b"shape" not in earlier
+    state = cell(page, "Workers", "earlier", "State")
+
+    def is_alive() -> bool:
+        client.zadd(keys.workers, {"earlier": client.time()[0]})
+        client.set(keys.worker("earlier"), earlier)
+        return state.all_inner_texts() == ["alive"]
+
+    wait_until(is_alive)
     expect(cell(page, "Workers", "earlier", "Up for")).to_have_text("\u2013")
     client.delete(keys.worker("earlier"))
-    expect(cell(page, "Workers", "earlier", "State")).to_have_text("stopped")
+    expect(state).to_have_text(re.compile("stopped|died"))
 
 
 def test_what_workers_tell_is_shown_as_text(page: Page, page_settings: Settings) -> None:
