@@ -1,10 +1,12 @@
 """The metrics of a worker, for Prometheus."""
 
 from collections.abc import Sequence
+from wsgiref.simple_server import WSGIServer
 
 from jobs.observers import Drop, JobConsumerObserver
 from jobs.protocol import Job
 from telemetry.buckets import BATCH_BUCKETS, WORK_BUCKETS_S
+from telemetry.metrics_server import start_metrics_server
 
 OUTCOMES = ("done", "failed", *Drop)
 
@@ -45,12 +47,12 @@ class WorkerMetrics(JobConsumerObserver):
         """Count a job that had expired or was malformed."""
         self._jobs[reason].inc()
 
-    def serve(self, host: str, port: int) -> None:
+    def serve(self, host: str, port: int) -> WSGIServer:
         """Serve the metrics on a port of their own, from a thread of its own.
 
         Raises:
             OSError: the port is taken, or the host is not one of this machine's.
         """
-        from prometheus_client import start_http_server
+        from prometheus_client import make_wsgi_app
 
-        start_http_server(port, host, self.registry)
+        return start_metrics_server(host, port, make_wsgi_app(self.registry))
