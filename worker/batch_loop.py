@@ -85,7 +85,6 @@ class BatchLoop:
                     self._serve(batch, stop)
 
     def _serve(self, batch: Sequence[Job], stop: threading.Event) -> None:
-        self._progress()
         jobs = self._consumer.claim(batch)
         if jobs:
             self._publish(self._predict(jobs), stop)
@@ -106,6 +105,7 @@ class BatchLoop:
 
     def _predict(self, batch: Sequence[Job]) -> list[JobResult]:
         """Predict a batch; if that fails, each picture alone, so that only the one at fault gets an error."""
+        self._progress()  # each time, since what the network is given has the whole stall time-out
         started = time.perf_counter()
         try:
             predictions = self._classifier.predict([job.image for job in batch])

@@ -83,6 +83,21 @@ def test_a_picture_to_which_the_network_gives_no_number_gets_an_error_and_the_ot
     assert other.predictions == (Prediction("one", 1, 0),)
 
 
+def test_a_loop_makes_progress_before_each_picture_of_a_batch_that_is_repeated_one_by_one(
+    settings: Settings, client: Client, keys: Keys
+) -> None:
+    """Otherwise a worker could count as stuck that is only slow."""
+    network = HeldNetwork(batch_size=2, poison=frozenset({2}))
+    predictions_at_progress: set[int] = set()
+    network.release(1, 2)
+    for name in (1, 2):
+        push(settings, client, name)
+    with lanes(settings, network, count=1, progress=lambda **_: predictions_at_progress.add(len(network.together))):
+        wait_until(lambda: client.exists(keys.result("2")))
+    assert network.together == [{1, 2}, {1}, {2}]
+    assert predictions_at_progress >= {0, 1, 2}
+
+
 def test_a_loop_whose_connection_was_closed_takes_jobs_on_a_new_one(
     settings: Settings, client: Client, keys: Keys, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
