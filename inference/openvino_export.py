@@ -11,7 +11,7 @@ from inference.export_check import check_export
 from inference.graph import cache_name, check_unchanged
 from inference.model_cache import ModelCache
 from inference.networks import Network, one_line_errors
-from inference.tensorflow_engine import run_function, save_frozen_graph, trace
+from inference.tensorflow_engine import PROCESSOR, import_tensorflow, run_function, save_frozen_graph, trace
 from logger import log
 from settings import Settings
 
@@ -46,7 +46,8 @@ def ensure_exported(network: Network, settings: Settings, cache: ModelCache) -> 
 
     def make(folder: Path) -> None:
         log("model_exporting", path=folder)
-        function = trace(network, settings)
+        with import_tensorflow().device(PROCESSOR):
+            function = trace(network, settings)
         check_unchanged(network, settings, name)
         with one_line_errors("OpenVINO cannot compute this network, use ENGINE=tensorflow"):
             model = _convert(function, folder / "graph.pb")

@@ -12,6 +12,9 @@ from inference.networks import Network, one_line_errors
 from inference.precision import Precision
 from settings import Settings
 
+# Where float32 is float32, and never TF32.
+PROCESSOR = "/CPU:0"
+
 
 class TensorflowEngine:
     """Runs one graph for all batch sizes.
@@ -51,12 +54,11 @@ def float32_on_processor(network: Network, settings: Settings) -> Run:
         ModelError: the network cannot be loaded or computed, or does not fit the settings.
     """
     tensorflow = import_tensorflow()
-    processor = "/CPU:0"
-    with tensorflow.device(processor):
+    with tensorflow.device(PROCESSOR):
         function = trace(network, settings)
 
     def run(pixels: Pixels) -> Probabilities:
-        with tensorflow.device(processor):
+        with tensorflow.device(PROCESSOR):
             return run_function(function, pixels)
 
     return run
