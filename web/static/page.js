@@ -1,7 +1,7 @@
 // The page: sends pictures to the service, shows the selected one, and announces changes to screen readers.
 
 import { keepApiKey } from "./api_key.js";
-import { markItem, removeItem, showItem } from "./history.js";
+import { markItem, showItem } from "./history.js";
 import { takePictures } from "./intake.js";
 import { Pictures } from "./pictures.js";
 import { showResult } from "./result.js";
@@ -29,8 +29,6 @@ pictures.addEventListener("change", ({ detail: { picture, entered } }) => {
   if (entered) status.textContent = words(picture) ?? status.textContent;
   if (entered && picture === selected && picture.state === "locked") keyField.focus();
 });
-
-pictures.addEventListener("forget", ({ detail: { picture } }) => removeItem(picture));
 
 keyForm.addEventListener("submit", (event) => {
   event.preventDefault();

@@ -1,14 +1,13 @@
-// The list of pictures: classifies them one after another, retries after a wait, keeps the latest.
+// The list of pictures: classifies them one after another, and retries after a wait.
 
 import { Problem } from "./service.js";
 
-const KEPT = 48;
 // Before each further try of a picture, where the service does not say when; the last one again and again.
 const WAITS_S = [2, 5, 10, 30];
 
 /**
- * All pictures, the oldest first. Dispatches "change" when a picture's state or countdown changes, and "forget" when a
- * picture is removed. `detail.picture` is the picture; `detail.entered` is true if its state is new.
+ * All pictures, the oldest first. Dispatches "change" when a picture's state or countdown changes. `detail.picture` is
+ * the picture; `detail.entered` is true if its state is new.
  *
  * A picture's `state` is `waiting` while earlier ones are classified, `working`, `retrying` with the `secondsLeft`,
  * `locked` until there is an API key, `done` with an `answer`, or `failed` with a `problem`.
@@ -40,12 +39,8 @@ export class Pictures extends EventTarget {
     if (waiting) this.#set(picture, "failed");
   }
 
-  /** Classify a failed picture again, which may have been forgotten while it was selected. */
+  /** Classify a failed picture again. */
   repeat(picture) {
-    if (!this.all.includes(picture)) {
-      picture.url = URL.createObjectURL(picture.file);
-      this.all.push(picture);
-    }
     this.#wait(picture);
     this.#run();
   }
@@ -65,7 +60,6 @@ export class Pictures extends EventTarget {
     this.#running = true;
     for (let picture; (picture = this.all.find(({ state }) => state === "waiting")); ) await this.#finish(picture);
     this.#running = false;
-    this.#forgetOldest();
   }
 
   async #finish(picture) {
@@ -108,13 +102,6 @@ export class Pictures extends EventTarget {
     const entered = picture.state !== state;
     picture.state = state;
     this.dispatchEvent(new CustomEvent("change", { detail: { picture, entered } }));
-  }
-
-  #forgetOldest() {
-    for (const picture of this.all.splice(0, this.all.length - KEPT)) {
-      URL.revokeObjectURL(picture.url);
-      this.dispatchEvent(new CustomEvent("forget", { detail: { picture } }));
-    }
   }
 }
 
