@@ -207,6 +207,22 @@ def test_while_a_proxy_cannot_reach_the_service_the_page_shows_the_status_and_wa
     expect(title(page)).to_have_text("pure red")
 
 
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (408, '{"title": "Request timeout", "detail": "The request came too slowly."}'),
+        (200, "<h1>Log in</h1>"),
+        (403, "<h1>Forbidden</h1>"),
+    ],
+    ids=["the service's own time-out", "a proxy's page", "a proxy's refusal"],
+)
+def test_after_an_error_that_may_pass_a_picture_can_be_tried_again(page: Page, status: int, body: str) -> None:
+    page.route("**/predict", lambda route: route.fulfill(status=status, body=body), times=1)
+    choose(page, file("red.png"))
+    button(page, "Try again").click()
+    expect(title(page)).to_have_text("pure red")
+
+
 def test_an_api_key_is_asked_for_and_kept_for_the_tab_only(open_page: OpenPage, page_services: Services) -> None:
     _, url = page_services.start_web_server(API_KEYS="secret")
     page = open_page(url)

@@ -13,6 +13,8 @@ const TITLES = {
   503: "The service is unavailable",
   504: "It took too long",
 };
+// Refusals of the service to which the same picture leads again.
+const FINAL = [400, 413, 415, 421];
 // A proxy answers so while it cannot reach the service. The service's own answers say when to retry, if that helps.
 const PASSING = [502, 503, 504];
 const notes = new Map();
@@ -91,8 +93,10 @@ function problemOf({ status, headers }, { title, detail }) {
   const retryAfterS = parseInt(headers.get("Retry-After"), 10) || 0;
   const words = detail ?? `The response, with status ${status}, is not from the service. It may be from a proxy.`;
   const heading = TITLES[status] ?? title ?? "Something went wrong";
-  const passes = retryAfterS > 0 || (!detail && PASSING.includes(status));
-  return new Problem(heading, words, { repeatable: status >= 429, passes, retryAfterS });
+  const own = Boolean(detail);
+  const repeatable = !(own && FINAL.includes(status));
+  const passes = retryAfterS > 0 || (!own && PASSING.includes(status));
+  return new Problem(heading, words, { repeatable, passes, retryAfterS });
 }
 
 function keyProblem() {
