@@ -245,3 +245,29 @@ def test_an_api_key_is_asked_for_and_kept_for_the_tab_only(open_page: OpenPage, 
     other_tab.goto(url)
     choose(other_tab)
     expect(other_tab.get_by_label("API key", exact=True)).to_be_visible()
+
+
+def test_a_key_that_was_entered_on_another_page_of_the_tab_is_used_by_a_page_opened_before(
+    open_page: OpenPage, page_services: Services
+) -> None:
+    _, url = page_services.start_web_server(API_KEYS="secret")
+    page = open_page(url)
+    page.evaluate("sessionStorage.setItem('api-key', 'secret')")  # as the status page does
+    choose(page, file("red.png"))
+    expect(title(page)).to_have_text("pure red")
+
+
+def test_a_wrong_key_that_is_refused_late_does_not_take_a_newer_one_with_it(
+    open_page: OpenPage, page_services: Services
+) -> None:
+    _, url = page_services.start_web_server(API_KEYS="secret")
+    page = open_page(url)
+    page.evaluate("sessionStorage.setItem('api-key', 'wrong')")
+    page.reload()
+    gate = Gate(page)
+    with page.expect_request("**/predict"):
+        choose(page)
+    page.evaluate("sessionStorage.setItem('api-key', 'secret')")
+    gate.let_through()
+    expect(detail(page)).to_have_text("The service does not know this key.")
+    assert page.evaluate("sessionStorage.getItem('api-key')") == "secret"

@@ -1,10 +1,11 @@
-// The API key: kept only for this tab, where it survives a reload.
+// The API key: kept only for this tab, where it survives a reload. All pages of the tab share it, also those that were
+// opened before it changed.
 
 const NAME = "api-key";
-let key = stored((storage) => storage.getItem(NAME)) ?? "";
+let key = ""; // where the browser forbids storage
 
 export function apiKey() {
-  return key;
+  return stored((storage) => storage.getItem(NAME)) ?? key;
 }
 
 export function keepApiKey(value) {
@@ -12,7 +13,9 @@ export function keepApiKey(value) {
   stored((storage) => storage.setItem(NAME, value));
 }
 
-export function forgetApiKey() {
+/** Forget a wrong key, unless another one has been entered since it was sent. */
+export function forgetApiKey(wrong) {
+  if (apiKey() !== wrong) return;
   key = "";
   stored((storage) => storage.removeItem(NAME));
 }

@@ -46,9 +46,10 @@ export class Problem extends Error {
  */
 export async function classify(file, signal) {
   await check(file);
-  const [response, text] = await send(file, signal);
+  const key = apiKey();
+  const [response, text] = await send(file, key, signal);
   const answer = parse(text);
-  if (!answer.success) throw problemOf(response, answer);
+  if (!answer.success) throw problemOf(response, answer, key);
   const { predictions, model, precision, cached = false } = answer;
   const note = await noteOn(model, precision);
   return { predictions, model, precision, cached, note, stages: stagesOf(response) };
@@ -67,10 +68,10 @@ async function check(file) {
 }
 
 /** Send a picture, and return the response and its whole text. */
-async function send(file, signal) {
+async function send(file, key, signal) {
   const body = new FormData();
   body.append("image", file);
-  const headers = apiKey() ? { Authorization: `Bearer ${apiKey()}` } : {};
+  const headers = key ? { Authorization: `Bearer ${key}` } : {};
   try {
     const response = await fetch("/predict", { method: "POST", body, headers, signal });
     return [response, await response.text()];
@@ -88,8 +89,8 @@ function parse(text) {
   }
 }
 
-function problemOf({ status, headers }, { title, detail }) {
-  if (status === 401) return keyProblem();
+function problemOf({ status, headers }, { title, detail }, key) {
+  if (status === 401) return keyProblem(key);
   const retryAfterS = parseInt(headers.get("Retry-After"), 10) || 0;
   const words = detail ?? `The response, with status ${status}, is not from the service. It may be from a proxy.`;
   const heading = TITLES[status] ?? title ?? "Something went wrong";
@@ -99,9 +100,9 @@ function problemOf({ status, headers }, { title, detail }) {
   return new Problem(heading, words, { repeatable, passes, retryAfterS });
 }
 
-function keyProblem() {
-  const detail = apiKey() ? "The service does not know this key." : "This service requires an API key.";
-  forgetApiKey();
+function keyProblem(key) {
+  const detail = key ? "The service does not know this key." : "This service requires an API key.";
+  forgetApiKey(key);
   return new Problem(TITLES[401], detail, { wantsKey: true });
 }
 

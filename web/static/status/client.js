@@ -18,14 +18,15 @@ export class Unavailable extends Error {
  * @throws {Unavailable}
  */
 export async function fetchStatus() {
-  const response = await ask();
+  const key = apiKey();
+  const response = await ask(key);
   const answer = (await response.json().catch(() => null)) ?? {};
   if (response.ok && answer.server) return answer;
-  throw explain(response, answer.detail);
+  throw explain(response, key, answer.detail);
 }
 
-async function ask() {
-  const headers = apiKey() ? { Authorization: `Bearer ${apiKey()}` } : {};
+async function ask(key) {
+  const headers = key ? { Authorization: `Bearer ${key}` } : {};
   try {
     return await fetch(document.body.dataset.source, { headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
   } catch {
@@ -34,12 +35,12 @@ async function ask() {
   }
 }
 
-function explain({ status, headers }, detail = `The answer had the status ${status}.`) {
+function explain({ status, headers }, key, detail = `The answer had the status ${status}.`) {
   // A proxy has limits of its own, which pass.
   const own = headers.get("Content-Type")?.startsWith("application/problem+json");
-  if (status === 429 && apiKey() && own) return new Unavailable("Too many wrong API keys", detail, true);
+  if (status === 429 && key && own) return new Unavailable("Too many wrong API keys", detail, true);
   if (status !== 401) return new Unavailable("No status can be read", detail);
-  const words = apiKey() ? "The service does not know this key." : "This service requires an API key.";
-  forgetApiKey();
+  const words = key ? "The service does not know this key." : "This service requires an API key.";
+  forgetApiKey(key);
   return new Unavailable("An API key is required", words, true);
 }
