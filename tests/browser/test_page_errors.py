@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import requests
 from PIL import Image
 from playwright.sync_api import Page, expect
 
@@ -271,3 +272,21 @@ def test_a_wrong_key_that_is_refused_late_does_not_take_a_newer_one_with_it(
     gate.let_through()
     expect(detail(page)).to_have_text("The service does not know this key.")
     assert page.evaluate("sessionStorage.getItem('api-key')") == "secret"
+
+
+def test_after_too_many_wrong_keys_the_right_one_can_be_entered_at_once(
+    open_page: OpenPage, page_services: Services
+) -> None:
+    _, url = page_services.start_web_server(API_KEYS="secret", KEY_PREFIX="page:guessed:")
+    page = open_page(url)
+    wrong = {"Authorization": "Bearer wrong"}
+    while requests.post(f"{url}/predict", headers=wrong, timeout=60).status_code != 429:
+        pass
+    page.evaluate("sessionStorage.setItem('api-key', 'wrong')")
+    choose(page, file("red.png"))
+    expect(detail(page)).to_contain_text("Too many wrong API keys")
+    expect(page.locator(".countdown")).to_be_visible()
+    page.get_by_label("API key", exact=True).fill("secret")
+    button(page, "Use this key").click()
+    expect(detail(page)).to_contain_text("No worker is alive")
+    expect(page.get_by_label("API key", exact=True)).to_be_hidden()

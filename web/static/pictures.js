@@ -72,8 +72,8 @@ export class Pictures extends EventTarget {
       } catch (problem) {
         if (signal.aborted) break;
         picture.problem = problem;
-        if (problem.wantsKey) await this.#pause(picture, "locked");
-        else if (problem.passes) await this.#pause(picture, "retrying", problem.retryAfterS || waitS(tries));
+        if (problem.passes) await this.#pause(picture, "retrying", problem.retryAfterS || waitS(tries));
+        else if (problem.wantsKey) await this.#pause(picture, "locked");
         else break;
       }
     }

@@ -23,6 +23,7 @@ export function showResult(picture) {
   element.result.setAttribute("aria-busy", state === "working");
   for (const part of parts) part.hidden = !part.dataset.when.split(" ").includes(state);
   element["try-again"].hidden ||= !problem?.repeatable;
+  element["key-form"].hidden ||= !problem?.wantsKey;
   if (state === "done") showAnswer(answer);
   else showText(element.title, TITLES[state] ?? problem.title);
   showText(element.detail, problem?.detail ?? "");

@@ -28,7 +28,7 @@ export class Problem extends Error {
    * @param {boolean} remedy.repeatable whether the same picture may succeed later
    * @param {boolean} remedy.passes whether it is likely to succeed soon, so that it is worth waiting
    * @param {number} remedy.retryAfterS after how many seconds to retry, if the service says so
-   * @param {boolean} remedy.wantsKey whether an API key is required
+   * @param {boolean} remedy.wantsKey whether an API key is required, or another one may help
    */
   constructor(title, detail, { repeatable = false, passes = false, retryAfterS = 0, wantsKey = false } = {}) {
     super(detail);
@@ -97,7 +97,9 @@ function problemOf({ status, headers }, { title, detail }, key) {
   const own = Boolean(detail);
   const repeatable = !(own && FINAL.includes(status));
   const passes = retryAfterS > 0 || (!own && PASSING.includes(status));
-  return new Problem(heading, words, { repeatable, passes, retryAfterS });
+  // Too many wrong keys came from this address, or this key has reached its limit: another key may pass at once.
+  const wantsKey = own && status === 429 && key !== "";
+  return new Problem(heading, words, { repeatable, passes, retryAfterS, wantsKey });
 }
 
 function keyProblem(key) {
