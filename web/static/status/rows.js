@@ -7,7 +7,6 @@ import { count, decimal, span } from "./words.js";
 const ERRORS = {
   400: "not a picture, or a wrong request",
   401: "no API key, or a wrong one",
-  405: "wrong method",
   408: "sent too slowly",
   413: "too large",
   415: "wrong format",
