@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
-from clients.connections import Connections, is_distrust, reason
+from clients.connections import Connections, elsewhere, is_distrust, reason
 from clients.pace import GaveUp, Pace
 from clients.picture_upload import Picture, Unreadable, opened
 from clients.rows import GOOD, Row
@@ -124,7 +124,7 @@ def _result(row: Row, response: BaseHTTPResponse) -> Row | Setback:
     if status in HOPELESS:
         raise GaveUp(HOPELESS[status])
     if 300 <= status < 400:
-        raise GaveUp(f"the service is elsewhere (HTTP status {status}); pass its own address with --url")
+        raise GaveUp(elsewhere(status, response.headers.get("Location")))
     if status in BUSY or status in UNANSWERED:
         return Setback(_problem(status, fields), status, _retry_after_s(response))
     if status != GOOD:

@@ -19,6 +19,7 @@ from requests.utils import (
 )
 
 from clients.options import is_loopback
+from clients.rows import one_line
 from clients.send_again import causes
 
 
@@ -73,6 +74,12 @@ def authorities() -> str:
 def is_distrust(error: BaseException) -> bool:
     """Tell whether the service's certificate is behind an error; it would be the next time, too."""
     return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes(error))
+
+
+def elsewhere(status: int, location: str | None) -> str:
+    """Say where an answer leads. Nobody goes there: on the way libraries make a GET of a POST, and show the API key."""
+    address = one_line(location or "").removesuffix("/readyz").removesuffix("/predict")
+    return f"the service is elsewhere (HTTP status {status}); pass {address or 'its own address'} with --url"
 
 
 def system_words(error: BaseException) -> str | None:

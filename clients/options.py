@@ -8,6 +8,7 @@ import sys
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
+from urllib3.util import parse_url
 
 from project import PROJECT_DIR, VERSION, reading_env_file
 
@@ -50,13 +51,16 @@ def base_url(text: str) -> str:
             "must not contain a name or a password (@); --api-key is for the service's key"
         )
     try:
-        address = urlsplit(text)
-        valid = address.scheme in ("http", "https") and address.hostname and address.port != 0
+        # As urllib3 does it later, when its errors would end the program.
+        address = parse_url(text)
+        valid = address.scheme in ("http", "https") and address.port != 0 and (address.host or "").encode("idna")
     except ValueError:
         valid = False
     if not valid:
         raise argparse.ArgumentTypeError(f"{text!r} is not an address such as http://127.0.0.1:5000")
-    return text.rstrip("/").removesuffix("/predict").rstrip("/")
+    if address.query is not None or address.fragment is not None:
+        raise argparse.ArgumentTypeError("must not contain a query or a fragment (? or #)")
+    return address.url.rstrip("/").removesuffix("/predict").rstrip("/")
 
 
 def is_loopback(url: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, Self
 import requests
 import urllib3
 
-from clients.connections import authorities, environment_proxy, is_distrust, system_words
+from clients.connections import authorities, elsewhere, environment_proxy, is_distrust, system_words
 from clients.send_again import broke, causes, is_refused, send_again
 
 TIMEOUT_S = 60
@@ -81,7 +81,9 @@ class Service:
 
         def post() -> requests.Response:
             try:
-                return self._session.post(f"{self._url}/predict", files={"image": upload}, timeout=TIMEOUT_S)
+                return self._session.post(
+                    f"{self._url}/predict", files={"image": upload}, timeout=TIMEOUT_S, allow_redirects=False
+                )
             except requests.RequestException as error:
                 self.was_there |= _was_taken(error)
                 raise
@@ -113,7 +115,7 @@ class Service:
 
         Raises:
             requests.RequestException: it was not ready in time; this is its last answer, or why there was none. Or its
-                certificate is not trusted.
+                certificate is not trusted, or it is elsewhere.
         """
         end = time.monotonic() + timeout_s
         while True:
@@ -121,7 +123,7 @@ class Service:
                 self._check_ready(timeout_s)
                 return
             except requests.RequestException as error:
-                if time.monotonic() > end or is_distrust(error):
+                if time.monotonic() > end or is_distrust(error) or isinstance(error, requests.exceptions.InvalidURL):
                     raise
             time.sleep(LOOK_INTERVAL_S)
 
@@ -130,7 +132,7 @@ class Service:
         return broke(error) or (self.was_there and is_refused(error))
 
     def _check_ready(self, timeout_s: float) -> None:
-        answer = _fields(self._session.get(f"{self._url}/readyz", timeout=timeout_s))
+        answer = _fields(self._session.get(f"{self._url}/readyz", timeout=timeout_s, allow_redirects=False))
         if not answer.get("ready"):
             raise requests.RequestException(f"not ready: {answer.get('reason', answer)}")
         self.was_there = True
@@ -174,6 +176,8 @@ def _fields(response: requests.Response) -> dict[str, Any]:
     Raises:
         requests.RequestException: this is no such answer.
     """
+    if 300 <= response.status_code < 400:
+        raise requests.exceptions.InvalidURL(elsewhere(response.status_code, response.headers.get("Location")))
     fields = response.json()
     if not isinstance(fields, dict):
         raise requests.RequestException(STRANGER)

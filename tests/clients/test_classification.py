@@ -66,6 +66,12 @@ def test_an_answer_that_every_picture_would_get_ends_the_run(status: int, busy: 
         classify(busy.url, file)
 
 
+def test_a_redirect_ends_the_run_and_says_where_it_leads(busy: Busy, file: Path) -> None:
+    busy.moved_to = "https://classifier.invalid"
+    with pytest.raises(GaveUp, match=r"; pass https://classifier\.invalid with --url$"):
+        classify(busy.url, file)
+
+
 @pytest.mark.parametrize("predictions", [b"[]", b"[1]", b'"abc"', b'{"a": 1}', b"null"])
 def test_an_answer_of_another_form_is_none(predictions: bytes, busy: Busy, file: Path) -> None:
     busy.answer = b'{"predictions": %b}' % predictions

@@ -83,10 +83,34 @@ def test_an_address_is_understood_with_and_without_its_path(ending: str) -> None
     assert base_url(f"https://example.org/classifier{ending}") == "https://example.org/classifier"
 
 
-@pytest.mark.parametrize("text", ["", "localhost:5000", "ftp://localhost", "http://", "http://host:99999"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "localhost:5000",
+        "ftp://localhost",
+        "http://",
+        "http://host:99999",
+        "http://a..b:5000",
+        f"http://{'a' * 64}",
+        "http://ex ample.com",
+        "http://%zz",
+        "http://[::1",
+    ],
+)
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="is not an address"):
         base_url(text)
+
+
+def test_an_address_in_other_letters_is_written_as_connections_need_it() -> None:
+    assert base_url("http://bücher.example/a b/ü") == "http://xn--bcher-kva.example/a%20b/%C3%BC"
+
+
+@pytest.mark.parametrize("ending", ["?a=b", "/?", "/predict#a"])
+def test_an_address_with_a_query_or_a_fragment_is_refused(ending: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="must not contain a query or a fragment"):
+        base_url(f"http://host{ending}")
 
 
 @pytest.mark.parametrize(

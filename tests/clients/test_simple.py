@@ -1,5 +1,6 @@
 """The simple client in a service's bad moments; what answers is made by hand, connection by connection."""
 
+import re
 import socket
 import sys
 import threading
@@ -8,6 +9,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
+import requests
 
 from clients import send_again, service
 from clients.service import Service
@@ -135,6 +137,17 @@ def test_a_server_of_another_protocol_is_named_once(
     url = serve(STRANGER)
     assert run(url, pictures) == 1
     assert capsys.readouterr().err == f"{url}: what answers there does not speak HTTP\n"
+
+
+def test_a_redirect_is_not_followed_but_told(
+    busy: Busy, pictures: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    busy.moved_to = "https://classifier.invalid/a"
+    assert run(busy.url, pictures) == 1
+    advice = "the service is elsewhere (HTTP status 301); pass https://classifier.invalid/a with --url"
+    assert capsys.readouterr().err == f"{busy.url}: {advice}\n"
+    with Service(busy.url) as client, pytest.raises(requests.RequestException, match=re.escape(advice)):
+        client.wait_until_ready(600)  # which does not wait
 
 
 def test_what_cannot_be_sent_keeps_nothing_else_from_being_sent(

@@ -13,6 +13,7 @@ class Busy(ThreadingHTTPServer):
 
     Attributes:
         status_of: what it always answers to some bodies.
+        moved_to: the address to which it redirects every request.
         ready: the answer of `/readyz`.
         answer: what it answers with 200.
         problem: the answer to other statuses.
@@ -23,6 +24,7 @@ class Busy(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Handler)
         self.statuses: list[int] = []
         self.status_of: dict[bytes, int] = {}
+        self.moved_to: str | None = None
         self.ready = b'{"ready": true}'
         self.answer = GOOD
         self.problem = b'{"success": false, "detail": "of the service"}'
@@ -56,7 +58,9 @@ class _Handler(BaseHTTPRequestHandler):
         return self.server.statuses.pop(0) if self.server.statuses else 200
 
     def _send(self, status: int, body: bytes) -> None:
-        self.send_response(status)
+        self.send_response(301 if self.server.moved_to else status)
+        if self.server.moved_to:
+            self.send_header("Location", f"{self.server.moved_to}{self.path}")
         if status in (429, 503) and self.server.retry_after:
             self.send_header("Retry-After", self.server.retry_after)
         self.send_header("Content-Length", str(len(body)))
