@@ -35,7 +35,9 @@ def _variables() -> dict[str, str | None]:
     env_file = PROJECT_DIR / ".env"
     with reading_env_file(env_file):
         in_file = dotenv_values(env_file)
-    return {name.upper(): value for name, value in in_file.items()} | os.environ
+    # An empty one counts as not set, as in the servers.
+    in_environment = {name: value for name, value in os.environ.items() if value}
+    return {name.upper(): value for name, value in in_file.items()} | in_environment
 
 
 def service_url(host: str, port: int | str) -> str:

@@ -40,6 +40,13 @@ def test_the_environment_wins_over_the_env_file(project: Path, monkeypatch: pyte
     assert parsed().url == "http://127.0.0.1:6002"
 
 
+def test_an_empty_variable_of_the_environment_counts_as_not_set(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / ".env").write_text("PORT=6001\nAPI_KEY=secret\n")
+    monkeypatch.setenv("PORT", "")
+    monkeypatch.setenv("API_KEY", "")
+    assert (parsed().url, parsed().api_key) == ("http://127.0.0.1:6001", "secret")
+
+
 def test_the_command_line_wins_over_both(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT", "6002")
     monkeypatch.setenv("API_KEY", "from the environment")
