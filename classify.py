@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 from clients.classify import run_classify
-from clients.options import add_common_options, file_name, positive, positive_count
+from clients.options import add_common_options, file_name, positive, positive_count, timeout
 
 CONCURRENCY = 64
 WAIT_S = 5.0
@@ -40,7 +40,7 @@ def main() -> int:
     at_once_help = "requests at once, at most (default: %(default)d)"
     parser.add_argument("--concurrency", type=positive_count, default=CONCURRENCY, metavar="N", help=at_once_help)
     wait_help = "wait up to S seconds until the service is ready (default: %(default)g)"
-    parser.add_argument("--wait", type=positive, default=WAIT_S, metavar="S", help=wait_help)
+    parser.add_argument("--wait", type=timeout, default=WAIT_S, metavar="S", help=wait_help)
     give_up_help = "end when the service has answered nothing for S seconds (default: %(default)g)"
     parser.add_argument("--give-up", type=positive, default=GIVE_UP_S, metavar="S", help=give_up_help)
     add_common_options(parser)

@@ -11,7 +11,7 @@ The exit code is 1 when a picture failed.
 import argparse
 import sys
 
-from clients.options import DEFAULT_IMAGE, add_common_options, file_name, non_negative, positive
+from clients.options import DEFAULT_IMAGE, add_common_options, file_name, non_negative, timeout
 from clients.simple import SimpleClient
 
 RETRY_S = 60
@@ -23,7 +23,7 @@ def main() -> int:
     image_help = "pictures, folders, or - for standard input (default: the castle)"
     parser.add_argument("image", nargs="*", type=file_name, help=image_help)
     parser.add_argument("--json", action="store_true", help="print whole answers as JSON, one a line")
-    parser.add_argument("--wait", type=positive, metavar="S", help="wait up to S seconds until the service is ready")
+    parser.add_argument("--wait", type=timeout, metavar="S", help="wait up to S seconds until the service is ready")
     retry_help = (
         "try again for up to S seconds a picture while the service is busy or breaks off (default: %(default)g)"
     )

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from clients.options import DEFAULT_IMAGE, add_common_options, file_name, positive, positive_count
+from clients.options import DEFAULT_IMAGE, add_common_options, file_name, positive, positive_count, timeout
 from clients.stress import DEFAULT_RATE, DEFAULT_REQUESTS, UsageError, run_stress_test
 
 TIMEOUT_S = 60.0
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     image_help = "a picture or a folder; may be given again, all are sent in turn (default: the castle)"
     parser.add_argument("--image", action="append", type=file_name, metavar="PATH", help=image_help)
     timeout_help = "give a request up when nothing comes for S seconds (default: %(default)g)"
-    parser.add_argument("--timeout", type=positive, default=TIMEOUT_S, metavar="S", help=timeout_help)
+    parser.add_argument("--timeout", type=timeout, default=TIMEOUT_S, metavar="S", help=timeout_help)
     retry_help = "send again, up to 3 times, what broke before an answer came (default: it has failed)"
     parser.add_argument("--retry", action="store_true", help=retry_help)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")

@@ -14,6 +14,8 @@ from project import PROJECT_DIR, VERSION, reading_env_file
 
 DEFAULT_IMAGE = PROJECT_DIR / "castle_image.jpg"
 HIGHEST_PORT = 65535
+# The system counts a socket's time in milliseconds, up to 2**31.
+LONGEST_TIMEOUT_S = 2_000_000
 # A server that listens on all addresses is reached at this one.
 _REACHABLE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # nosec B104
 
@@ -93,6 +95,13 @@ def positive(text: str) -> float:
     if not 0 < (number := _number(text)) < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r}: must be positive")
     return number
+
+
+def timeout(text: str) -> float:
+    """Check a time in seconds for which a socket can wait."""
+    if (seconds := positive(text)) > LONGEST_TIMEOUT_S:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be at most {LONGEST_TIMEOUT_S:,} s")
+    return seconds
 
 
 def non_negative(text: str) -> float:

@@ -1,12 +1,13 @@
 """Where the clients look for the service, and which pictures they send."""
 
 import argparse
+import socket
 from pathlib import Path
 
 import pytest
 
 from clients import options
-from clients.options import add_common_options, base_url, is_loopback, service_url
+from clients.options import add_common_options, base_url, is_loopback, service_url, timeout
 from clients.picture_files import find_pictures
 
 
@@ -129,6 +130,13 @@ def test_an_address_with_a_password_is_refused_without_showing_it(url: str, caps
     shown = capsys.readouterr().err
     assert "argument --url: must not contain a name or a password" in shown
     assert "cret" not in shown
+
+
+def test_a_time_for_which_no_socket_can_wait_is_refused() -> None:
+    with socket.socket() as waiting:
+        waiting.settimeout(timeout("2e6"))
+    with pytest.raises(argparse.ArgumentTypeError, match="'1e10': must be at most 2,000,000 s"):
+        timeout("1e10")
 
 
 def test_a_host_of_ipv6_stands_in_brackets() -> None:

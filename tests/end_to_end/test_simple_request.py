@@ -126,6 +126,7 @@ def test_it_reports_that_another_program_answers(services: Services) -> None:
             "http://127.0.0.1:1: nobody answers there; `make run` starts the service\n",
         ),
         (["--wait", "-1"], 2, "'-1': must be positive\n"),
+        (["--wait", "1e10"], 2, "'1e10': must be at most 2,000,000 s\n"),
         (["--wait", "soon"], 2, "'soon': must be positive\n"),
         (["--api-key", "secret\nkey"], 2, "contains characters that a key cannot have\n"),
     ],

@@ -228,6 +228,7 @@ def test_without_matplotlib_a_plot_is_refused_before_any_load(
         (["--requests", "1.5"], "'1.5': must be a whole number"),
         (["--rate", "nan"], "'nan': must be positive"),
         (["--image", "/no/such.png"], "/no/such.png: No such file or directory"),
+        (["--timeout", "1e10"], "'1e10': must be at most 2,000,000 s"),
         (["--image", ""], "argument --image: a name is empty; is a variable not set?"),
         (["--image", "worker"], "worker: no pictures in this folder"),
         (["--json", "/no/such/report.json"], "there is no folder /no/such"),
