@@ -5,13 +5,12 @@ process with SIGBUS, so the files of each process are written here first, with r
 """
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from logger import log
+from telemetry.metrics_folder import metrics_folder
 
 # prometheus_client reads it when it is imported, so this module and its users import that library late.
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
@@ -19,8 +18,6 @@ FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 FILES = ("counter_{}.db", "histogram_{}.db", "gauge_livesum_{}.db")
 # Enough for every method with every endpoint and status. prometheus_client takes a file as it is.
 FILE_BYTES = 256 * 1024
-# Where the temporary folder is full, this is a file system of its own on Linux.
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 
 
 @contextmanager
@@ -32,19 +29,13 @@ def shared_metrics(processes: int) -> Iterator[None]:
     Args:
         processes: how many there will be.
     """
-    parent = os.getpid()
-    folder = _folder_with_room(processes * len(FILES) * FILE_BYTES)
-    if folder is None:
-        yield
-        return
-    os.environ[FOLDER_VARIABLE] = str(folder)
-    try:
-        yield
-    finally:
-        # The children leave this block, too, when they end.
-        if os.getpid() == parent:
-            del os.environ[FOLDER_VARIABLE]
-            shutil.rmtree(folder, ignore_errors=True)
+    with metrics_folder(processes * len(FILES) * FILE_BYTES) as folder:
+        if folder:
+            os.environ[FOLDER_VARIABLE] = str(folder)
+        try:
+            yield
+        finally:
+            os.environ.pop(FOLDER_VARIABLE, None)
 
 
 def join_shared_metrics() -> None:
@@ -79,25 +70,3 @@ def forget_process(pid: int) -> None:
         for name in FILES:
             if name.startswith("gauge"):
                 Path(os.environ[FOLDER_VARIABLE], name.format(pid)).unlink(missing_ok=True)
-
-
-def _folder_with_room(size: int) -> Path | None:
-    errors = []
-    for parent in (None, SHARED_MEMORY):
-        try:
-            # A full temporary folder counts as none, and then mkdtemp raises as well.
-            folder = Path(tempfile.mkdtemp(prefix="classifier-metrics-", dir=parent))
-        except OSError as error:
-            errors.append(error)
-            continue
-        try:
-            trial = folder / "trial"
-            trial.write_bytes(bytes(size))
-            trial.unlink()
-        except OSError as error:
-            errors.append(error)
-            shutil.rmtree(folder, ignore_errors=True)
-        else:
-            return folder
-    log("metrics_not_shared", level="warning", error="; ".join(map(str, errors)))
-    return None

@@ -28,7 +28,8 @@ from logger import log
 from pictures.cell_pool import CellPool
 from pictures.confinement import Confinement
 from settings import Settings
-from telemetry.multiprocess import SHARED_MEMORY, forget_process, join_shared_metrics, shared_metrics
+from telemetry.metrics_folder import SHARED_MEMORY
+from telemetry.multiprocess import forget_process, join_shared_metrics, shared_metrics
 from telemetry.web_metrics import WebMetrics
 from web.app import create_app
 from web.process_restarts import PatientArbiter, RestartPauses

@@ -1,8 +1,10 @@
 """Metrics that processes share: full file systems cost shared counts at most, never a process."""
 
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import requests
 
 from benchmarks.services import Process, Services, answers, wait_until
 from project import PROJECT_DIR
+from telemetry.metrics_folder import metrics_folder
 from telemetry.multiprocess import FILE_BYTES, FOLDER_VARIABLE, join_shared_metrics
 from tests.support.file_systems import python_in_own_mounts
 from tools.embedded_redis import free_port
@@ -73,6 +76,29 @@ def test_a_folder_that_fills_up_later_costs_a_new_process_only_the_sharing(
     assert "SIGBUS" not in web_server.output
 
 
+def test_the_folder_of_a_web_server_that_was_killed_is_removed_by_the_next_one_but_not_that_of_a_living_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    code = """
+import os
+from telemetry.metrics_folder import metrics_folder
+with metrics_folder(1):
+    os.kill(os.getpid(), 9)
+"""
+    with metrics_folder(1) as living:
+        assert run(code, TMPDIR=str(tmp_path)).returncode == -signal.SIGKILL
+        assert len(list(tmp_path.iterdir())) == 2
+        with metrics_folder(1) as another:
+            assert set(tmp_path.iterdir()) == {living, another}
+    assert list(tmp_path.iterdir()) == []
+
+
+def run(code: str, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(command, cwd=PROJECT_DIR, env=os.environ | variables, capture_output=True, text=True)
+
+
 def test_who_reads_the_metrics_never_finds_a_file_that_is_only_half_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,7 +138,5 @@ for file in files:
     assert file.stat().st_size == FILE_BYTES, file
     assert file.stat().st_blocks * 512 >= FILE_BYTES, file
 """
-    environment = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
-    command = [sys.executable, "-c", code, str(tmp_path)]
-    done = subprocess.run(command, cwd=PROJECT_DIR, env=environment, capture_output=True, text=True)
+    done = run(code, str(tmp_path), PROMETHEUS_MULTIPROC_DIR=str(tmp_path))
     assert done.returncode == 0, done.stderr
