@@ -29,7 +29,7 @@ from pictures.cell_pool import CellPool
 from pictures.confinement import Confinement
 from settings import Settings
 from telemetry.metrics_folder import SHARED_MEMORY
-from telemetry.multiprocess import forget_process, join_shared_metrics, shared_metrics
+from telemetry.multiprocess import forget_ended_processes, join_shared_metrics, shared_metrics
 from telemetry.web_metrics import WebMetrics
 from web.app import create_app
 from web.process_restarts import PatientArbiter, RestartPauses
@@ -115,7 +115,7 @@ class WebServer(BaseApplication):  # type: ignore[misc]
         return app
 
     def _ended(self, process: "_ServerProcess") -> None:
-        forget_process(process.pid)
+        forget_ended_processes()
         self._pauses.died(process.started)
 
 
