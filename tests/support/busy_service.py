@@ -78,7 +78,9 @@ def busy_service(port: int = 0) -> Iterator[Busy]:
     with Busy(port) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        yield server
-        server.answers.set()
-        server.shutdown()
-        thread.join()
+        try:
+            yield server
+        finally:
+            server.answers.set()
+            server.shutdown()
+            thread.join()
