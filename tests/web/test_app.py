@@ -230,30 +230,32 @@ def test_a_network_of_one_channel_gets_gray_pixels(make_settings: MakeSettings, 
     assert queue.pixels == [b"\xff" * 28 * 20]
 
 
-def test_web_servers_and_workers_that_crop_differently_are_told_apart(
-    make_settings: MakeSettings, queue: StubQueue, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("trait", "own", "other", "deed", "setting"),
+    [
+        ("crop", "center 0.875", "squash", "crops pictures by", "CROP_MODE"),
+        ("shape", "224 x 224 x 3", "160 x 160 x 3", "makes pictures of", "IMAGE_WIDTH"),
+    ],
+)
+def test_workers_that_take_other_pictures_than_the_web_server_makes_are_told_of_and_those_that_do_not_tell_are_not(
+    trait: str,
+    own: str,
+    other: str,
+    deed: str,
+    setting: str,
+    make_settings: MakeSettings,
+    queue: StubQueue,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    queue.alive = [replace(INFO, crop="center 0.875"), replace(INFO, crop="squash"), INFO]
+    alike, different = (replace(INFO, **{trait: value}) for value in (own, other))  # type: ignore[arg-type]
+    queue.alive = [alike, different, INFO]
     http = stub_app(make_settings(model="auto"), queue).test_client()
     for _ in range(2):
         answer = http.get("/readyz").json
         assert answer is not None
         (warning,) = answer["warnings"]
-        assert "`center 0.875`, but there are workers that expect `squash`" in warning
-    assert caplog.text.count("crops_differ") == 1
-    queue.alive = [replace(INFO, crop="center 0.875")]
+        assert f"{deed} `{own}`, but there are workers that expect `{other}`" in warning
+        assert setting in warning
+    assert caplog.text.count(f"{trait}s_differ") == 1
+    queue.alive = [alike]
     assert "warnings" not in (http.get("/readyz").json or {})
-
-
-def test_workers_that_take_pictures_of_another_size_are_told_of_and_those_that_do_not_tell_are_not(
-    make_settings: MakeSettings, queue: StubQueue, caplog: pytest.LogCaptureFixture
-) -> None:
-    queue.alive = [replace(INFO, shape="224 x 224 x 3"), replace(INFO, shape="160 x 160 x 3"), INFO]
-    http = stub_app(make_settings(model="auto"), queue).test_client()
-    for _ in range(2):
-        answer = http.get("/readyz").json
-        assert answer is not None
-        (warning,) = answer["warnings"]
-        assert "makes pictures of `224 x 224 x 3`, but there are workers that expect `160 x 160 x 3`" in warning
-        assert "IMAGE_WIDTH" in warning
-    assert caplog.text.count("shapes_differ") == 1
