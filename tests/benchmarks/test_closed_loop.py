@@ -1,6 +1,5 @@
 """Rounds of requests to a stub of the service."""
 
-import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -8,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from benchmarks.bench.closed_loop import NoAnswer, forms, measure_for, send_so_many
+from tests.support.http_stub import serving, url_of
 from tools.embedded_redis import free_port
 
 ANSWER = b'{"success": true}'
@@ -40,17 +40,10 @@ class Stub(BaseHTTPRequestHandler):
 @pytest.fixture
 def stub() -> Iterator[ThreadingHTTPServer]:
     Stub.statuses, Stub.delay_s = [], 0
-    with ThreadingHTTPServer(("127.0.0.1", 0), Stub) as server:
-        server.connections = 0  # type: ignore[attr-defined]
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Stub)
+    server.connections = 0  # type: ignore[attr-defined]
+    with serving(server):
         yield server
-        server.shutdown()
-        thread.join()
-
-
-def url_of(server: ThreadingHTTPServer) -> str:
-    return f"http://127.0.0.1:{server.server_port}"
 
 
 def test_so_many_requests_are_sent_over_one_connection_per_client(stub: ThreadingHTTPServer) -> None:

@@ -1,7 +1,6 @@
 """A page of another origin in a real browser, which uses the service from there."""
 
 import base64
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -10,6 +9,7 @@ from playwright.sync_api import Browser
 
 from benchmarks.services import Services
 from tests.conftest import picture
+from tests.support.http_stub import serving, url_of
 
 CLASSIFY = """async ([url, key, base64]) => {
     const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt());
@@ -38,12 +38,8 @@ def other_origin() -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Page)) as server:
+        yield url_of(server)
 
 
 def test_only_a_page_of_an_allowed_origin_can_classify_with_a_key(

@@ -1,7 +1,6 @@
 """Errors on the page: messages, retries and cancelling; where possible with errors of the real service."""
 
 import io
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +15,7 @@ from jobs.protocol import Keys
 from settings import Settings
 from tests.conftest import Client, picture
 from tests.support.browser import OpenPage
+from tests.support.http_stub import serving, url_of
 from tests.support.page_actions import Gate, button, choose, detail, drop, file, history, sent, stop_clock, title
 
 
@@ -40,12 +40,8 @@ def torn_answers() -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Torn) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Torn)) as server:
+        yield url_of(server)
 
 
 @pytest.mark.parametrize(

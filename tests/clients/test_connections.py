@@ -1,9 +1,6 @@
 """How pictures get to the service: the same way as the question whether it is ready, and over trusted connections."""
 
 import ssl
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,6 +15,7 @@ from clients.service import Service
 from clients.walk import Found
 from tests.support.busy_service import busy_service
 from tests.support.certificates import certificate as certificate
+from tests.support.http_stub import serving
 
 
 @pytest.fixture(autouse=True)
@@ -59,16 +57,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
-
-
-@contextmanager
-def serving(server: ThreadingHTTPServer) -> Iterator[None]:
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    with server:
-        thread.start()
-        yield
-        server.shutdown()
-        thread.join()
 
 
 def ask_both(url: str) -> None:

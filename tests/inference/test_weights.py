@@ -14,6 +14,7 @@ import requests
 from inference import weights
 from inference.weights import WeightsUnavailable, find_weights
 from keras_networks import WeightsFile
+from tests.support.http_stub import serving, url_of
 from tools.embedded_redis import free_port
 
 CONTENT = bytes(range(256)) * 20_000
@@ -89,12 +90,8 @@ def serve(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
         def handle_error(self, *_: object) -> None:
             """Ignore clients that hang up."""
 
-    with Server(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/weights.h5"
-        server.shutdown()
-        thread.join()
+    with serving(Server(("127.0.0.1", 0), handler)) as server:
+        yield f"{url_of(server)}/weights.h5"
 
 
 def test_the_weights_are_downloaded_once(url: str, cache: Path) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.support.http_stub import serving
+
 GOOD = b'{"success": true, "predictions": [{"label": "red", "probability": 1.0}]}'
 
 
@@ -75,12 +77,8 @@ class _Handler(BaseHTTPRequestHandler):
 @contextmanager
 def busy_service(port: int = 0) -> Iterator[Busy]:
     """Run such a service during the block, by default on a free port."""
-    with Busy(port) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with serving(Busy(port)) as server:
         try:
             yield server
         finally:
             server.answers.set()
-            server.shutdown()
-            thread.join()

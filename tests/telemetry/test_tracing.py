@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import pytest
 import requests
@@ -25,6 +24,7 @@ from telemetry import tracing
 from telemetry.tracing import BatchTracer, RequestTracer, otlp_provider
 from tests.conftest import PIXELS, MakeSettings, picture
 from tests.jobs.test_trace_context import SPAN, TRACE, VALID
+from tests.support.http_stub import serving
 from tests.support.stub_queue import StubQueue, stub_app
 
 
@@ -179,12 +179,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    with Collector() as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
+    with serving(Collector()) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def test_one_trace_goes_through_all_processes_and_into_their_logs(services: Services, collector: Collector) -> None:
